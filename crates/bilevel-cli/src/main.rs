@@ -1,0 +1,2 @@
+//! The `bilevel` command.
+fn main() {}

@@ -1,0 +1,150 @@
+//! Splits of the rows: which samples train, which validate, which are kept for the test.
+//!
+//! A [`Split`] is two weight vectors over *all* rows of one design matrix, so that folds share the matrix and copy nothing: a row with
+//! training weight 0 costs the solver a multiplication by zero. Seeded, and stratified where the target has classes.
+
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
+
+use super::Target;
+
+/// One division of the rows into training and validation: weights that each sum to 1.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Split {
+    /// s_i ≥ 0, the weight of row i in the lower-level loss; Σ s_i = 1.
+    pub train: Vec<f64>,
+    /// v_i ≥ 0, the weight of row i in the criterion; Σ v_i = 1.
+    pub validation: Vec<f64>,
+}
+
+impl Split {
+    /// Uniform weights on two disjoint sets of rows out of `n`.
+    ///
+    /// # Errors
+    /// [`Error::InvalidData`] if a set is empty, an index is out of range, or the sets overlap.
+    pub fn from_rows(n: usize, train: &[usize], validation: &[usize]) -> Result<Self> {
+        let weights = |rows: &[usize], name: &str| -> Result<Vec<f64>> {
+            if rows.is_empty() {
+                return Err(Error::data(format!("{name} rows of the split"), "none", "at least one"));
+            }
+            let mut weights = vec![0.0; n];
+            for &i in rows {
+                let slot = weights.get_mut(i).ok_or_else(|| {
+                    Error::data(
+                        format!("{name} rows of the split"),
+                        format!("row index {i}"),
+                        format!("indices below {n}"),
+                    )
+                })?;
+                *slot = 1.0 / rows.len() as f64;
+            }
+            Ok(weights)
+        };
+        let split =
+            Self { train: weights(train, "training")?, validation: weights(validation, "validation")? };
+        match (0..n).find(|&i| split.train[i] > 0.0 && split.validation[i] > 0.0) {
+            Some(i) => Err(Error::data(
+                "split",
+                format!("row {i} in training and validation"),
+                "disjoint sets of rows",
+            )),
+            None => Ok(split),
+        }
+    }
+}
+
+/// How the criterion's rows are chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SplitSettings {
+    /// K-fold cross-validation.
+    Folds(usize),
+    /// This fraction of the rows validates.
+    Holdout(f64),
+    /// The last rows of the data set (read from a file of their own) validate; the number says how many.
+    Validation(usize),
+}
+
+/// Divides `rows` in two: the second part holds about `fraction` of them, class by class where the target has classes.
+///
+/// # Errors
+/// [`Error::InvalidSetting`] if the fraction is not strictly between 0 and 1 or leaves either part empty.
+pub fn carve_fraction(
+    target: &Target,
+    rows: &[usize],
+    fraction: f64,
+    seed: u64,
+    name: &'static str,
+) -> Result<(Vec<usize>, Vec<usize>)> {
+    if !(fraction > 0.0 && fraction < 1.0) {
+        return Err(Error::setting(name, fraction, "a fraction strictly between 0 and 1"));
+    }
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let (mut kept, mut carved) = (Vec::new(), Vec::new());
+    for mut stratum in strata(target, rows) {
+        stratum.shuffle(&mut rng);
+        let take = ((stratum.len() as f64 * fraction).round() as usize).min(stratum.len());
+        carved.extend_from_slice(&stratum[..take]);
+        kept.extend_from_slice(&stratum[take..]);
+    }
+    if kept.is_empty() || carved.is_empty() {
+        let found = format!("{fraction} of {} samples", rows.len());
+        return Err(Error::setting(name, found, "a fraction that leaves at least one sample on either side"));
+    }
+    kept.sort_unstable();
+    carved.sort_unstable();
+    Ok((kept, carved))
+}
+
+/// K disjoint validation sets that cover `rows`, shuffled by `seed`, stratified where the target has classes.
+///
+/// # Errors
+/// [`Error::InvalidSetting`] if `folds` is below 2 or above the number of rows, or so large that a training part would lose a class.
+pub fn kfold(target: &Target, rows: &[usize], folds: usize, seed: u64) -> Result<Vec<Split>> {
+    if folds < 2 || folds > rows.len() {
+        return Err(Error::setting(
+            "folds",
+            folds,
+            format!("a number from 2 to {}, the samples at hand", rows.len()),
+        ));
+    }
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut fold_of = vec![usize::MAX; target.len()];
+    let mut next = 0;
+    for mut stratum in strata(target, rows) {
+        if target.class_labels().is_some() && stratum.len() < 2 {
+            return Err(Error::data(
+                "target",
+                format!("a class with {} sample", stratum.len()),
+                "at least 2 samples of each class, for cross-validation",
+            ));
+        }
+        stratum.shuffle(&mut rng);
+        for i in stratum {
+            fold_of[i] = next % folds;
+            next += 1;
+        }
+    }
+    (0..folds)
+        .map(|fold| {
+            let (validation, train): (Vec<usize>, Vec<usize>) =
+                rows.iter().partition(|&&i| fold_of[i] == fold);
+            Split::from_rows(target.len(), &train, &validation)
+        })
+        .collect()
+}
+
+/// The rows of each class, or all of them where the target is real.
+fn strata(target: &Target, rows: &[usize]) -> Vec<Vec<usize>> {
+    match target {
+        Target::Real(_) => vec![rows.to_vec()],
+        Target::Binary { signs, .. } => {
+            let (positive, negative) = rows.iter().partition(|&&i| signs[i] > 0.0);
+            vec![negative, positive]
+        }
+    }
+}

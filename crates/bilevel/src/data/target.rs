@@ -1,0 +1,277 @@
+//! Targets: real values, or two classes whose labels are mapped to −1 and +1.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
+
+/// A target column as found in a file.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RawTarget {
+    /// All values are numbers.
+    Numbers(Vec<f64>),
+    /// At least one value is not a number.
+    Text(Vec<String>),
+}
+
+impl RawTarget {
+    /// Number of samples.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Numbers(v) => v.len(),
+            Self::Text(v) => v.len(),
+        }
+    }
+
+    /// Whether there are no samples.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn label(&self, i: usize) -> String {
+        match self {
+            Self::Numbers(v) => v[i].to_string(),
+            Self::Text(v) => v[i].clone(),
+        }
+    }
+
+    /// The distinct labels in increasing order (numeric where they are numbers), at most `limit` of them.
+    fn distinct(&self, limit: usize) -> Vec<String> {
+        match self {
+            Self::Numbers(v) => {
+                let mut seen: Vec<f64> = Vec::new();
+                for &x in v {
+                    if !seen.contains(&x) {
+                        seen.push(x);
+                        if seen.len() == limit {
+                            break;
+                        }
+                    }
+                }
+                seen.sort_by(f64::total_cmp);
+                seen.iter().map(f64::to_string).collect()
+            }
+            Self::Text(v) => {
+                let mut seen: Vec<String> = Vec::new();
+                for x in v {
+                    if !seen.contains(x) {
+                        seen.push(x.clone());
+                        if seen.len() == limit {
+                            break;
+                        }
+                    }
+                }
+                seen.sort();
+                seen
+            }
+        }
+    }
+}
+
+/// What is predicted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Task {
+    /// Real values, squared loss.
+    Regression,
+    /// Two classes, logistic loss.
+    Classification,
+}
+
+/// The labels of two classes, as the user wrote them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Classes {
+    /// The label that became −1.
+    pub negative: String,
+    /// The label that became +1.
+    pub positive: String,
+}
+
+/// An interpreted target.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Target {
+    /// Real values.
+    Real(Vec<f64>),
+    /// Two classes.
+    Binary {
+        /// −1 or +1 for each sample.
+        signs: Vec<f64>,
+        /// What they stand for.
+        classes: Classes,
+    },
+}
+
+impl Target {
+    /// Interprets a raw target for a task.
+    ///
+    /// `task` = `None` means: two distinct values, or text, are classes; anything else is regression. `positive` names the label that
+    /// becomes +1, all others becoming −1 (one class against the rest); without it there must be exactly two labels and the larger
+    /// one becomes +1.
+    ///
+    /// # Errors
+    /// [`Error::InvalidData`] for text where numbers are needed, a number of classes other than two, or a `positive` label that does not occur.
+    ///
+    /// ```
+    /// use bilevel::data::{RawTarget, Target};
+    /// let raw = RawTarget::Text(vec!["ham".into(), "spam".into(), "ham".into()]);
+    /// let target = Target::interpret(&raw, None, None)?;
+    /// assert_eq!(target.values(), [-1.0, 1.0, -1.0]);
+    /// # Ok::<(), bilevel::Error>(())
+    /// ```
+    pub fn interpret(raw: &RawTarget, task: Option<Task>, positive: Option<&str>) -> Result<Self> {
+        let distinct = raw.distinct(3);
+        let task = task.unwrap_or(match raw {
+            RawTarget::Numbers(_) if distinct.len() > 2 && positive.is_none() => Task::Regression,
+            _ => Task::Classification,
+        });
+        match (task, raw) {
+            (Task::Regression, RawTarget::Numbers(values)) => Ok(Self::Real(values.clone())),
+            (Task::Regression, RawTarget::Text(values)) => {
+                let found = values.iter().find(|v| v.trim().parse::<f64>().is_err());
+                Err(Error::data(
+                    "target",
+                    format!("text (`{}`)", found.map_or("", String::as_str)),
+                    "numbers, for the squared loss",
+                ))
+            }
+            (Task::Classification, _) => Self::classes(raw, &distinct, positive),
+        }
+    }
+
+    fn classes(raw: &RawTarget, distinct: &[String], positive: Option<&str>) -> Result<Self> {
+        let (positive, negative) = match positive {
+            Some(label) => {
+                let label = match label.trim().parse::<f64>() {
+                    Ok(number) if matches!(raw, RawTarget::Numbers(_)) => number.to_string(),
+                    _ => label.to_string(),
+                };
+                let rest = match distinct {
+                    [a, b] if *a == label => b.clone(),
+                    [a, b] if *b == label => a.clone(),
+                    _ => "rest".to_string(),
+                };
+                (label, rest)
+            }
+            None => match distinct {
+                [a, b] => (b.clone(), a.clone()),
+                [only] => {
+                    return Err(Error::data("target", format!("one class only (`{only}`)"), "two classes"));
+                }
+                many => {
+                    let some: Vec<_> = many.iter().map(|l| format!("`{l}`")).collect();
+                    return Err(Error::data(
+                        "target",
+                        format!("more than two classes ({}, …)", some.join(", ")),
+                        "two classes, or a positive label to be set against the rest",
+                    ));
+                }
+            },
+        };
+        let signs: Vec<f64> =
+            (0..raw.len()).map(|i| if raw.label(i) == positive { 1.0 } else { -1.0 }).collect();
+        let target = Self::Binary { signs, classes: Classes { negative, positive } };
+        target.check()?;
+        Ok(target)
+    }
+
+    /// Interprets a raw target with classes that are already known (a test file, say).
+    ///
+    /// # Errors
+    /// [`Error::InvalidData`] if a label is neither of the two (unless the negative one is `rest`), or text stands where numbers are needed.
+    pub fn with_classes(raw: &RawTarget, classes: Option<&Classes>) -> Result<Self> {
+        let Some(classes) = classes else {
+            return Self::interpret(raw, Some(Task::Regression), None);
+        };
+        let mut signs = Vec::with_capacity(raw.len());
+        for i in 0..raw.len() {
+            let label = raw.label(i);
+            signs.push(if label == classes.positive {
+                1.0
+            } else if label == classes.negative || classes.negative == "rest" {
+                -1.0
+            } else {
+                return Err(Error::data(
+                    format!("target of sample {}", i + 1),
+                    format!("class `{label}`"),
+                    format!("`{}` or `{}`", classes.negative, classes.positive),
+                ));
+            });
+        }
+        Ok(Self::Binary { signs, classes: classes.clone() })
+    }
+
+    /// The numbers that the loss sees: real values, or ±1.
+    pub fn values(&self) -> &[f64] {
+        match self {
+            Self::Real(values) => values,
+            Self::Binary { signs, .. } => signs,
+        }
+    }
+
+    /// Number of samples.
+    pub fn len(&self) -> usize {
+        self.values().len()
+    }
+
+    /// Whether there are no samples.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Regression or classification.
+    pub fn task(&self) -> Task {
+        match self {
+            Self::Real(_) => Task::Regression,
+            Self::Binary { .. } => Task::Classification,
+        }
+    }
+
+    /// The labels, for classes.
+    pub fn class_labels(&self) -> Option<&Classes> {
+        match self {
+            Self::Real(_) => None,
+            Self::Binary { classes, .. } => Some(classes),
+        }
+    }
+
+    /// The targets of the given rows, in the given order. Rows out of range are skipped.
+    #[must_use]
+    pub fn select(&self, rows: &[usize]) -> Self {
+        let pick = |v: &[f64]| rows.iter().filter_map(|&i| v.get(i).copied()).collect();
+        match self {
+            Self::Real(values) => Self::Real(pick(values)),
+            Self::Binary { signs, classes } => Self::Binary { signs: pick(signs), classes: classes.clone() },
+        }
+    }
+
+    pub(super) fn check(&self) -> Result<()> {
+        match self {
+            Self::Real(values) => match values.iter().position(|v| !v.is_finite()) {
+                Some(i) => Err(Error::data(
+                    format!("target of sample {}", i + 1),
+                    values[i].to_string(),
+                    "a finite number",
+                )),
+                None => Ok(()),
+            },
+            Self::Binary { signs, classes } => {
+                if let Some(i) = signs.iter().position(|s| s.abs() != 1.0) {
+                    return Err(Error::data(
+                        format!("target of sample {}", i + 1),
+                        signs[i].to_string(),
+                        "-1 or +1",
+                    ));
+                }
+                for (sign, label) in [(1.0, &classes.positive), (-1.0, &classes.negative)] {
+                    if !signs.contains(&sign) {
+                        return Err(Error::data(
+                            "target",
+                            format!("no sample of class `{label}`"),
+                            "at least one sample of each class",
+                        ));
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+}

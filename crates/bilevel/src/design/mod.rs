@@ -1,0 +1,193 @@
+//! Design matrices: the n×p matrix A of a linear model, dense (column major) or sparse (compressed columns).
+//!
+//! Solvers speak to the trait [`DesignMatrix`] (column dot, column axpy, products), never to indices, so that dense and sparse are one
+//! code. [`Design`] is the closed set of storages that a data file may end up in; it dispatches once per column operation.
+
+mod csc;
+mod dense;
+mod scaled;
+
+use rayon::prelude::*;
+
+pub use csc::CscMatrix;
+pub use dense::DenseMatrix;
+pub use scaled::ScaledDesign;
+
+/// The column and matrix products that solvers need. Rows are samples, columns are features.
+///
+/// Vectors of length `n_rows()` and `n_columns()` are expected where the shapes say so; implementations check with `assert!` once per
+/// column operation where memory safety depends on it.
+pub trait DesignMatrix: Sync {
+    /// n, the number of samples.
+    fn n_rows(&self) -> usize;
+    /// p, the number of features.
+    fn n_columns(&self) -> usize;
+    /// How many entries are stored (n·p for a dense matrix).
+    fn n_stored(&self) -> usize;
+    /// How many entries of one column are stored.
+    fn column_stored(&self, column: usize) -> usize;
+    /// a_jᵀ v, with `v` of length n.
+    fn column_dot(&self, column: usize, v: &[f64]) -> f64;
+    /// out += s·a_j, with `out` of length n.
+    fn column_axpy(&self, column: usize, s: f64, out: &mut [f64]);
+    /// Σ_i w_i a_ij².
+    fn column_weighted_square(&self, column: usize, weights: &[f64]) -> f64;
+    /// Calls `visit(i, a_ij)` for every stored entry of a column, in increasing row order.
+    fn visit_column(&self, column: usize, visit: impl FnMut(usize, f64))
+    where
+        Self: Sized;
+
+    /// out = Aᵀ v, with `v` of length n and `out` of length p. Parallel over columns; the result does not depend on the number of threads.
+    fn transpose_product_into(&self, v: &[f64], out: &mut [f64]) {
+        const COLUMNS_PER_TASK: usize = 256;
+        if self.n_stored() < 100_000 {
+            out.iter_mut().enumerate().for_each(|(j, o)| *o = self.column_dot(j, v));
+            return;
+        }
+        out.par_chunks_mut(COLUMNS_PER_TASK).enumerate().for_each(|(task, chunk)| {
+            for (k, o) in chunk.iter_mut().enumerate() {
+                *o = self.column_dot(task * COLUMNS_PER_TASK + k, v);
+            }
+        });
+    }
+
+    /// out = A·coefficients, with `coefficients` of length p and `out` of length n; zero coefficients cost nothing.
+    fn product_into(&self, coefficients: &[f64], out: &mut [f64]) {
+        out.fill(0.0);
+        for (j, &c) in coefficients.iter().enumerate().filter(|(_, c)| **c != 0.0) {
+            self.column_axpy(j, c, out);
+        }
+    }
+}
+
+/// A design matrix in one of the storages that the readers produce.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Design {
+    /// Dense, double precision.
+    Dense(DenseMatrix<f64>),
+    /// Dense, stored in single precision (half the memory; arithmetic stays double).
+    DenseF32(DenseMatrix<f32>),
+    /// Compressed sparse columns, double precision.
+    Sparse(CscMatrix<f64>),
+    /// Compressed sparse columns, values stored in single precision.
+    SparseF32(CscMatrix<f32>),
+}
+
+macro_rules! each_storage {
+    ($self:expr, $matrix:ident => $body:expr) => {
+        match $self {
+            Design::Dense($matrix) => $body,
+            Design::DenseF32($matrix) => $body,
+            Design::Sparse($matrix) => $body,
+            Design::SparseF32($matrix) => $body,
+        }
+    };
+}
+
+impl Design {
+    /// Whether only nonzero entries are stored.
+    pub fn is_sparse(&self) -> bool {
+        matches!(self, Self::Sparse(_) | Self::SparseF32(_))
+    }
+
+    /// The same matrix with its values stored in single precision.
+    #[must_use]
+    pub fn into_f32(self) -> Self {
+        match self {
+            Self::Dense(m) => Self::DenseF32(m.cast()),
+            Self::Sparse(m) => Self::SparseF32(m.cast()),
+            other => other,
+        }
+    }
+
+    /// Bytes of memory that the stored matrix takes.
+    pub fn memory_bytes(&self) -> usize {
+        match self {
+            Self::Dense(m) => m.n_stored() * 8,
+            Self::DenseF32(m) => m.n_stored() * 4,
+            Self::Sparse(m) => m.n_stored() * 12 + (m.n_columns() + 1) * 8,
+            Self::SparseF32(m) => m.n_stored() * 8 + (m.n_columns() + 1) * 8,
+        }
+    }
+
+    /// The matrix made of the given rows, in the given order.
+    ///
+    /// # Errors
+    /// [`crate::Error::InvalidData`] if a row index is out of range.
+    pub fn select_rows(&self, rows: &[usize]) -> crate::Result<Self> {
+        Ok(match self {
+            Self::Dense(m) => Self::Dense(m.select_rows(rows)?),
+            Self::DenseF32(m) => Self::DenseF32(m.select_rows(rows)?),
+            Self::Sparse(m) => Self::Sparse(m.select_rows(rows)?),
+            Self::SparseF32(m) => Self::SparseF32(m.select_rows(rows)?),
+        })
+    }
+
+    /// This matrix above another one (the validation rows below the training rows, say). A sparse matrix with fewer columns is widened;
+    /// storages that differ are brought to this matrix's kind.
+    ///
+    /// # Errors
+    /// [`crate::Error::InvalidData`] if two dense matrices differ in their number of columns.
+    pub fn stack(self, below: Self) -> crate::Result<Self> {
+        Ok(match (self, below) {
+            (Self::Dense(a), Self::Dense(b)) => Self::Dense(a.stack(&b)?),
+            (Self::Sparse(a), Self::Sparse(b)) => Self::Sparse(a.stack(&b)?),
+            (Self::DenseF32(a), Self::DenseF32(b)) => Self::DenseF32(a.stack(&b)?),
+            (Self::SparseF32(a), Self::SparseF32(b)) => Self::SparseF32(a.stack(&b)?),
+            (Self::DenseF32(a), b) => Self::DenseF32(a.stack(&b.to_dense().cast())?),
+            (Self::Dense(a), b) => Self::Dense(a.stack(&b.to_dense())?),
+            (Self::Sparse(a), b) => Self::Sparse(a.stack(&b.to_sparse())?),
+            (Self::SparseF32(a), b) => Self::SparseF32(a.stack(&b.to_sparse().cast())?),
+        })
+    }
+
+    fn to_dense(&self) -> DenseMatrix<f64> {
+        let (n, p) = (self.n_rows(), self.n_columns());
+        let mut values = vec![0.0; n * p];
+        for (j, column) in values.chunks_mut(n.max(1)).enumerate().take(p) {
+            self.visit_column(j, |i, a| column[i] = a);
+        }
+        DenseMatrix::from_parts(n, p, values)
+    }
+
+    fn to_sparse(&self) -> CscMatrix<f64> {
+        let mut builder = csc::CscBuilder::new(self.n_rows(), self.n_columns());
+        for j in 0..self.n_columns() {
+            self.visit_column(j, |i, a| builder.push(i, a));
+            builder.finish_column();
+        }
+        builder.build()
+    }
+}
+
+impl DesignMatrix for Design {
+    fn n_rows(&self) -> usize {
+        each_storage!(self, m => m.n_rows())
+    }
+    fn n_columns(&self) -> usize {
+        each_storage!(self, m => m.n_columns())
+    }
+    fn n_stored(&self) -> usize {
+        each_storage!(self, m => m.n_stored())
+    }
+    #[inline]
+    fn column_stored(&self, column: usize) -> usize {
+        each_storage!(self, m => m.column_stored(column))
+    }
+    #[inline]
+    fn column_dot(&self, column: usize, v: &[f64]) -> f64 {
+        each_storage!(self, m => m.column_dot(column, v))
+    }
+    #[inline]
+    fn column_axpy(&self, column: usize, s: f64, out: &mut [f64]) {
+        each_storage!(self, m => m.column_axpy(column, s, out));
+    }
+    #[inline]
+    fn column_weighted_square(&self, column: usize, weights: &[f64]) -> f64 {
+        each_storage!(self, m => m.column_weighted_square(column, weights))
+    }
+    #[inline]
+    fn visit_column(&self, column: usize, visit: impl FnMut(usize, f64)) {
+        each_storage!(self, m => m.visit_column(column, visit));
+    }
+}

@@ -1,0 +1,60 @@
+//! Observers see a fit while it runs: progress, logging, checkpoints, cancellation.
+
+use std::ops::ControlFlow;
+
+use serde::{Deserialize, Serialize};
+
+use crate::outer::Step;
+
+/// One evaluation of the objective, complete enough to be replayed.
+///
+/// A fit is deterministic: given the same data, settings and journal it asks for the same evaluations in the same order. A resumed fit
+/// reads the journaled ones instead of solving again, and goes on where the journal ends.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct JournalEntry {
+    /// Name of the stage.
+    pub stage: String,
+    /// Fingerprint of θ and of what was asked there.
+    pub key: u64,
+    /// Φ(θ), as the bits of the `f64` (exact in JSON, infinite values included).
+    pub value_bits: u64,
+    /// Its standard error, as bits.
+    pub standard_error_bits: u64,
+    /// Indices of the nonzero entries of the gradient; absent if no gradient was asked for.
+    pub gradient_indices: Option<Vec<u32>>,
+    /// The entries, as bits.
+    pub gradient_bits: Vec<u64>,
+    /// Error bound of the gradient, as bits.
+    pub gradient_error_bound_bits: u64,
+    /// Relative gap, as bits.
+    pub relative_gap_bits: u64,
+    /// Mean support size, as bits.
+    pub support_size_bits: u64,
+    /// Biactive coordinates.
+    pub biactive: usize,
+}
+
+/// Sees a fit while it runs. All methods have empty defaults.
+pub trait Observer {
+    /// A stage begins.
+    fn on_stage(&mut self, name: &str, n_parameters: usize) {
+        let _ = (name, n_parameters);
+    }
+
+    /// An outer step is complete. `Break` ends the search after this step; the best answer so far is then fitted and returned.
+    fn on_step(&mut self, step: &Step) -> ControlFlow<()> {
+        let _ = step;
+        ControlFlow::Continue(())
+    }
+
+    /// The objective was evaluated (not called for evaluations replayed from a journal). Append the entry to a journal to make the fit resumable.
+    fn on_evaluation(&mut self, entry: &JournalEntry) {
+        let _ = entry;
+    }
+}
+
+/// An observer that looks away.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Silent;
+
+impl Observer for Silent {}

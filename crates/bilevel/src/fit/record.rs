@@ -1,0 +1,294 @@
+//! The answer of a fit: a model to predict with, and a record of how it came about.
+//!
+//! Both are plain data with `serde`: the command writes them as `model.json`, the report draws them, Python shows them.
+
+use serde::{Deserialize, Serialize};
+
+use crate::data::{Classes, FeatureNames, Task};
+use crate::design::{Design, DesignMatrix};
+use crate::outer::{Step, StopReason};
+use crate::{Error, Result};
+
+use super::FitSettings;
+
+/// Version of the layout of [`Fit`] as JSON.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// A linear model in the units of the data: z = A·coef + intercept.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Model {
+    /// Regression or classification.
+    pub task: Task,
+    /// p.
+    pub n_features: usize,
+    /// Names of the features.
+    pub feature_names: FeatureNames,
+    /// The two labels, for classification.
+    pub classes: Option<Classes>,
+    /// Features with nonzero coefficients, increasing, counted from 0.
+    pub support: Vec<usize>,
+    /// Their coefficients.
+    pub coefficients: Vec<f64>,
+    /// Intercept (0 if there is none).
+    pub intercept: f64,
+}
+
+impl Model {
+    /// The linear predictor z for each row of a design matrix: the predicted value, or the log-odds of the positive class.
+    ///
+    /// # Errors
+    /// [`Error::InvalidData`] if the matrix lacks columns that the model uses, or a dense one has another number of columns.
+    pub fn decision_function(&self, design: &Design) -> Result<Vec<f64>> {
+        let p = design.n_columns();
+        let fits = if design.is_sparse() {
+            self.support.last().is_none_or(|&j| j < p.max(self.n_features))
+        } else {
+            p == self.n_features
+        };
+        if !fits || self.support.len() != self.coefficients.len() {
+            return Err(Error::data(
+                "features",
+                p.to_string(),
+                format!("{} features, as the model was fitted on", self.n_features),
+            ));
+        }
+        let mut z = vec![self.intercept; design.n_rows()];
+        for (&j, &c) in self.support.iter().zip(&self.coefficients).filter(|(j, _)| **j < p) {
+            design.column_axpy(j, c, &mut z);
+        }
+        Ok(z)
+    }
+}
+
+/// The criterion at the answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CriterionRecord {
+    /// `5-fold cross-validated log-loss`, `hold-out squared error`, … (squared errors are ½ means, as in the loss).
+    pub name: String,
+    /// Its value: what was optimized, hence optimistic.
+    pub value: f64,
+    /// Standard error of the value over the validation samples.
+    pub standard_error: f64,
+}
+
+/// One point of the criterion as a function of one λ.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct CurvePoint {
+    /// λ.
+    pub lambda: f64,
+    /// Criterion.
+    pub value: f64,
+    /// Its standard error.
+    pub standard_error: f64,
+    /// Mean support size.
+    pub support_size: f64,
+}
+
+/// One stage of the climb.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StageRecord {
+    /// `scalar`, `adaptive round 1`, `feature`, …
+    pub name: String,
+    /// Number of parameters learned in it.
+    pub n_parameters: usize,
+    /// Outer method.
+    pub method: String,
+    /// Best criterion of the stage.
+    pub value: f64,
+    /// Standard error of the *difference* to the best earlier stage (paired over samples); 0 for the first.
+    pub difference_standard_error: f64,
+    /// Whether the climb kept it.
+    pub kept: bool,
+    /// Outer steps.
+    pub steps: usize,
+    /// Evaluations of the objective.
+    pub evaluations: usize,
+    /// Why it ended.
+    pub stop_reason: StopReason,
+}
+
+/// What is proven about the answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CertificateRecord {
+    /// ‖R^γ‖, the forward–backward residual of the final fit, relative to λ_max (0 at the exact minimizer).
+    pub residual: f64,
+    /// Relative duality gap of the final fit: its objective is within this, times the objective at zero, of the smallest possible.
+    pub relative_gap: f64,
+    /// Norm of the projected hypergradient at the answer.
+    pub hypergradient_norm: f64,
+    /// Bound on the error of the hypergradient from inexact solves.
+    pub hypergradient_error_bound: f64,
+    /// Features (or groups) on a kink, over all folds.
+    pub biactive: usize,
+    /// Whether hypergradient norm and kinks prove first-order stationarity within the tolerance.
+    pub stationary: bool,
+    /// The tolerance that `stationary` was judged by.
+    pub stationarity_tolerance: f64,
+    /// The searched interval of λ, where λ was searched globally.
+    pub lambda_range: Option<(f64, f64)>,
+}
+
+/// The final fit on all rows that are not kept for the test.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LowerLevelRecord {
+    /// Objective (mean loss plus penalty).
+    pub objective: f64,
+    /// Absolute duality gap.
+    pub duality_gap: f64,
+    /// Iterations of the solver.
+    pub iterations: usize,
+}
+
+/// How the outer search went.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OuterRecord {
+    /// Method of the stage that was kept.
+    pub method: String,
+    /// Outer steps over all stages.
+    pub steps: usize,
+    /// Evaluations of the objective over all stages.
+    pub evaluations: usize,
+    /// Why the stage that was kept ended.
+    pub stop_reason: StopReason,
+}
+
+/// Wall-clock seconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct SecondsRecord {
+    /// Reading the data (filled by the caller that read them).
+    pub load: f64,
+    /// The outer search.
+    pub search: f64,
+    /// The final fit.
+    pub final_fit: f64,
+    /// All of it.
+    pub total: f64,
+}
+
+/// Quality on rows that the search never saw. Fields that do not apply to the task are `None`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ScoreRecord {
+    /// Samples scored.
+    pub n_samples: usize,
+    /// Mean loss: ½ squared error, or log-loss.
+    pub loss: f64,
+    /// Mean loss of the best constant (mean of the training target, or class frequencies).
+    pub baseline_loss: f64,
+    /// Mean squared error.
+    pub mean_squared_error: Option<f64>,
+    /// 1 − residual variance / variance.
+    pub r2: Option<f64>,
+    /// Fraction predicted correctly.
+    pub accuracy: Option<f64>,
+    /// Fraction of the larger class.
+    pub baseline_accuracy: Option<f64>,
+    /// F1 of the positive class.
+    pub f1: Option<f64>,
+    /// Area under the ROC curve.
+    pub auc: Option<f64>,
+}
+
+/// Which rows a prediction was made on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PredictionOrigin {
+    /// Validation rows, each predicted by the fold that did not train on it.
+    Validation,
+    /// The test set.
+    Test,
+}
+
+/// Predictions against truth, for plots.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Predictions {
+    /// Which rows.
+    pub origin: PredictionOrigin,
+    /// Truth: real value, or −1/+1.
+    pub truth: Vec<f64>,
+    /// Linear predictor: predicted value, or log-odds.
+    pub predicted: Vec<f64>,
+}
+
+/// The data, in numbers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DataRecord {
+    /// A name for people (file name, `diabetes`).
+    pub name: String,
+    /// Rows used for training and validation.
+    pub n_samples: usize,
+    /// p.
+    pub n_features: usize,
+    /// Stored entries of the matrix.
+    pub n_stored: usize,
+    /// Whether it is sparse.
+    pub sparse: bool,
+    /// Rows of the test set.
+    pub n_test: usize,
+    /// 16 hexadecimal digits, FNV-1a of matrix and target.
+    pub fingerprint: String,
+}
+
+/// The learned weights.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WeightsRecord {
+    /// `scalar`, `adaptive`, `group` or `feature`: what the climb ended with.
+    pub kind: super::WeightsKind,
+    /// λ, when there is one for all.
+    pub lambda: Option<f64>,
+    /// The smallest λ at which all coefficients are zero, on the rows of the final fit.
+    pub lambda_max: f64,
+    /// Ridge parameter α.
+    pub ridge: f64,
+    /// θ of the kept parametrization when it has at most 1,000 parameters, else empty.
+    pub theta: Vec<f64>,
+}
+
+/// The record of a fit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FitRecord {
+    /// [`SCHEMA_VERSION`].
+    pub schema: u32,
+    /// Version of bilevel.
+    pub version: String,
+    /// The data.
+    pub data: DataRecord,
+    /// The settings.
+    pub settings: FitSettings,
+    /// Loss that `auto` resolved to: `squared` or `logistic`.
+    pub loss: super::LossKind,
+    /// The criterion.
+    pub criterion: CriterionRecord,
+    /// The criterion over one λ, increasing in λ.
+    pub curve: Vec<CurvePoint>,
+    /// What was learned.
+    pub weights: WeightsRecord,
+    /// The stages of the climb.
+    pub stages: Vec<StageRecord>,
+    /// Every outer step of every stage.
+    pub trace: Vec<Step>,
+    /// What is proven.
+    pub certificate: CertificateRecord,
+    /// The final fit.
+    pub lower_level: LowerLevelRecord,
+    /// The search.
+    pub outer: OuterRecord,
+    /// Times.
+    pub seconds: SecondsRecord,
+    /// Score on the test set, where there is one.
+    pub test: Option<ScoreRecord>,
+}
+
+/// The answer of a fit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Fit {
+    /// The model.
+    pub model: Model,
+    /// How it came about.
+    pub record: FitRecord,
+    /// λ_j for each feature in the units of the data (under a group penalty: of its group); +∞ where a feature is excluded.
+    #[serde(skip)]
+    pub feature_weights: Vec<f64>,
+    /// Predictions on rows that the model behind them did not train on.
+    #[serde(skip)]
+    pub predictions: Option<Predictions>,
+}

@@ -1,0 +1,129 @@
+//! Settings of a fit, with their defaults; the same words as the command's options.
+
+use serde::{Deserialize, Serialize};
+
+use crate::data::SplitSettings;
+use crate::hypergradient::BiactivePolicy;
+
+/// Loss of lower level and criterion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LossKind {
+    /// Logistic where the target has two values, else squared.
+    #[default]
+    Auto,
+    /// ½(b−z)².
+    Squared,
+    /// log(1+e^{−bz}).
+    Logistic,
+}
+
+/// Penalty of the lower level.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PenaltyKind {
+    /// Σ λ_j|y_j|.
+    #[default]
+    L1,
+    /// Σ λ_j|y_j| + (α/2)‖y‖².
+    ElasticNet,
+    /// Σ_g λ_g‖y_g‖₂.
+    GroupL1,
+}
+
+/// How many weights are learned, and how they depend on θ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WeightsKind {
+    /// Climb: scalar, then adaptive, then group or feature; a step is kept only if the criterion improves beyond its standard error.
+    #[default]
+    Auto,
+    /// One λ for all.
+    Scalar,
+    /// log λ_j = θ₀ − θ₁ log|β⁰_j|.
+    Adaptive,
+    /// One λ for each group of features.
+    Group,
+    /// One λ for each feature (or each group, under a group penalty).
+    Feature,
+}
+
+/// Outer method.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OuterKind {
+    /// The global search for one λ; L-BFGS for few or smooth parameters, NTRBA for one weight per feature.
+    #[default]
+    Auto,
+    /// Global search over one λ.
+    Scalar,
+    /// Nonsmooth trust region with normalized subgradients.
+    Ntrba,
+    /// Normalized subgradient steps.
+    Nba,
+    /// Limited-memory quasi-Newton with a nonsmooth line search.
+    Lbfgs,
+    /// A grid.
+    Grid,
+}
+
+/// Everything that determines the answer of a fit, besides the data.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FitSettings {
+    /// Loss; default `auto`.
+    pub loss: LossKind,
+    /// Penalty; default `l1`.
+    pub penalty: PenaltyKind,
+    /// Parametrization of the weights; default `auto`.
+    pub weights: WeightsKind,
+    /// Outer method; default `auto`.
+    pub outer: OuterKind,
+    /// Policy at biactive coordinates; default self-consistent.
+    pub policy: BiactivePolicy,
+    /// Criterion's rows; default 5 folds.
+    pub split: SplitSettings,
+    /// Fraction of the rows put aside as a test set before anything else; default none.
+    pub test_fraction: Option<f64>,
+    /// Fixed ridge parameter α of an elastic net; `None` learns it. Ignored by the other penalties (α = 0).
+    pub l2: Option<f64>,
+    /// Scale columns to unit standard deviation (the design is not copied); default no.
+    pub standardize: bool,
+    /// Fit an unpenalized intercept; default yes.
+    pub intercept: bool,
+    /// Store the design in single precision; default no.
+    pub single_precision: bool,
+    /// Seed of every random split; default 0.
+    pub seed: u64,
+    /// Threads; `None` takes all cores.
+    pub threads: Option<usize>,
+    /// Relative duality gap of the final fit; default 1e-10.
+    pub tolerance: f64,
+    /// Largest number of outer steps in each stage; default 60.
+    pub max_outer: usize,
+    /// Seconds after which the search ends with the best answer so far; default none.
+    pub time_limit: Option<f64>,
+}
+
+impl Default for FitSettings {
+    fn default() -> Self {
+        Self {
+            loss: LossKind::Auto,
+            penalty: PenaltyKind::L1,
+            weights: WeightsKind::Auto,
+            outer: OuterKind::Auto,
+            policy: BiactivePolicy::SelfConsistent,
+            split: SplitSettings::Folds(5),
+            test_fraction: None,
+            l2: None,
+            standardize: false,
+            intercept: true,
+            single_precision: false,
+            seed: 0,
+            threads: None,
+            tolerance: 1e-10,
+            max_outer: 60,
+            time_limit: None,
+        }
+    }
+}

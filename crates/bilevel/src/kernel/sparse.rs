@@ -1,0 +1,61 @@
+//! Sparse kernels: a column is a pair (row indices, values) of equal length.
+//!
+//! The callers (`CscMatrix`) guarantee, by validation at construction, that every index is below the length of the dense vector;
+//! each kernel is `unsafe` in exactly that promise and is exercised by property tests and under Miri.
+
+use super::Element;
+
+/// Σ_k values_k · v[rows_k].
+///
+/// # Safety
+/// Every element of `rows` must be below `v.len()`.
+#[inline]
+pub unsafe fn sparse_dot<T: Element>(rows: &[u32], values: &[T], v: &[f64]) -> f64 {
+    debug_assert!(rows.iter().all(|&i| (i as usize) < v.len()));
+    let (mut s0, mut s1) = (0.0, 0.0);
+    let (r2, r_tail) = pulp::as_arrays::<2, _>(rows);
+    let (x2, x_tail) = pulp::as_arrays::<2, _>(values);
+    for (r, x) in r2.iter().zip(x2) {
+        // SAFETY: the caller promises rows < v.len().
+        unsafe {
+            s0 += x[0].to_f64() * v.get_unchecked(r[0] as usize);
+            s1 += x[1].to_f64() * v.get_unchecked(r[1] as usize);
+        }
+    }
+    if let ([r], [x]) = (r_tail, x_tail) {
+        // SAFETY: as above.
+        s0 += x.to_f64() * unsafe { v.get_unchecked(*r as usize) };
+    }
+    s0 + s1
+}
+
+/// out[rows_k] += s · values_k.
+///
+/// # Safety
+/// Every element of `rows` must be below `out.len()`.
+#[inline]
+pub unsafe fn sparse_axpy<T: Element>(s: f64, rows: &[u32], values: &[T], out: &mut [f64]) {
+    debug_assert!(rows.iter().all(|&i| (i as usize) < out.len()));
+    for (&r, x) in rows.iter().zip(values) {
+        // SAFETY: the caller promises rows < out.len().
+        unsafe {
+            *out.get_unchecked_mut(r as usize) += s * x.to_f64();
+        }
+    }
+}
+
+/// Σ_k w[rows_k] · values_k².
+///
+/// # Safety
+/// Every element of `rows` must be below `w.len()`.
+#[inline]
+pub unsafe fn sparse_weighted_square<T: Element>(rows: &[u32], values: &[T], w: &[f64]) -> f64 {
+    debug_assert!(rows.iter().all(|&i| (i as usize) < w.len()));
+    let mut sum = 0.0;
+    for (&r, x) in rows.iter().zip(values) {
+        let x = x.to_f64();
+        // SAFETY: the caller promises rows < w.len().
+        sum += unsafe { w.get_unchecked(r as usize) } * x * x;
+    }
+    sum
+}

@@ -1,0 +1,14 @@
+//! Learn the regularization of models from data, by calculus.
+//!
+//! A *lower level* trains coefficients y*(λ) on the training data; an *upper level* judges them by a criterion. This library differentiates the
+//! criterion through the training problem and descends on the hyperparameters λ: one of them, one for each group, or one for each feature.
+
+pub mod data;
+pub mod design;
+mod error;
+pub mod fit;
+pub mod hypergradient;
+pub mod kernel;
+pub mod outer;
+
+pub use error::{Error, Result};

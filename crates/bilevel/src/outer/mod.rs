@@ -1,0 +1,124 @@
+//! Outer methods: they minimize an objective Φ(θ) of which they see only values, (sub)gradients and error bounds.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Result;
+use crate::hypergradient::BiactivePolicy;
+
+/// How exactly an evaluation is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Accuracy {
+    /// Largest duality gap of the lower level, relative to its objective at zero coefficients.
+    pub relative_gap: f64,
+    /// Largest residual of the adjoint system, relative to its right-hand side.
+    pub adjoint_residual: f64,
+}
+
+impl Accuracy {
+    /// As exact as double precision sensibly allows: relative gap 1e-10, adjoint residual 1e-12.
+    pub const TIGHT: Self = Self { relative_gap: 1e-10, adjoint_residual: 1e-12 };
+}
+
+impl Default for Accuracy {
+    fn default() -> Self {
+        Self::TIGHT
+    }
+}
+
+/// What an outer method asks of an objective.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Request {
+    /// How exactly.
+    pub accuracy: Accuracy,
+    /// Which biactive coordinates enter the adjoint system.
+    pub policy: BiactivePolicy,
+    /// Whether the hypergradient is wanted; without it [`Evaluation::gradient`] is empty.
+    pub gradient: bool,
+}
+
+/// Φ(θ) and what is known about it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Evaluation {
+    /// Φ(θ).
+    pub value: f64,
+    /// Standard error of the value over folds or samples, where there is one.
+    pub standard_error: f64,
+    /// ∇Φ(θ) or an element of its enlarged subdifferential, of θ's length; empty if it was not asked for.
+    pub gradient: Vec<f64>,
+    /// Bound on the Euclidean error of `gradient` that comes from inexact solves (DESIGN §2.4).
+    pub gradient_error_bound: f64,
+    /// Largest relative duality gap over the lower-level solutions.
+    pub relative_gap: f64,
+    /// Mean support size over folds (a whole number for one split).
+    pub support_size: f64,
+    /// How many coordinates were biactive, over all folds.
+    pub biactive: usize,
+}
+
+/// Φ(θ) with a (sub)gradient: all that an outer method sees.
+pub trait Objective {
+    /// Length of θ.
+    fn n_parameters(&self) -> usize;
+
+    /// Box constraints on θ: (lower, upper), each of θ's length; infinite where there is none.
+    fn bounds(&self) -> (Vec<f64>, Vec<f64>);
+
+    /// Evaluates Φ at `theta`. Asking again at the same `theta` (another policy, or the gradient) reuses the lower-level solutions.
+    ///
+    /// # Errors
+    /// Any failure of the lower level or the adjoint system.
+    fn evaluate(&mut self, theta: &[f64], request: Request) -> Result<Evaluation>;
+}
+
+/// Why an outer method ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StopReason {
+    /// The projected (sub)gradient is below the tolerance.
+    Stationary,
+    /// The trust radius or step fell below its smallest value.
+    SmallStep,
+    /// The value has not improved for `patience` steps.
+    Plateau,
+    /// All points of a search were evaluated and refined.
+    SearchComplete,
+    /// The largest number of outer steps was reached.
+    MaxSteps,
+    /// The time limit was reached.
+    TimeLimit,
+    /// The observer asked to stop.
+    Cancelled,
+}
+
+/// One outer step, as observers and traces see it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// Name of the stage of the climb (`scalar`, `adaptive`, `feature`, …).
+    pub stage: String,
+    /// Number of the step within its stage, from 0.
+    pub step: usize,
+    /// Evaluations of Φ so far in this stage.
+    pub evaluations: usize,
+    /// Φ at the current point.
+    pub value: f64,
+    /// Its standard error.
+    pub standard_error: f64,
+    /// Euclidean norm of the projected hypergradient.
+    pub gradient_norm: f64,
+    /// Bound on the hypergradient's error.
+    pub gradient_error_bound: f64,
+    /// Mean support size.
+    pub support_size: f64,
+    /// Trust radius or step length, where the method has one.
+    pub radius: Option<f64>,
+    /// The λ at this step where there is one λ.
+    pub lambda: Option<f64>,
+    /// Relative duality gap of the lower level.
+    pub relative_gap: f64,
+    /// Biactive coordinates.
+    pub biactive: usize,
+    /// Whether the step was accepted.
+    pub accepted: bool,
+    /// Seconds since the fit began.
+    pub seconds: f64,
+}
