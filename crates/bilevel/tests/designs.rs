@@ -219,6 +219,17 @@ fn a_sparse_design_is_widened_by_empty_columns_and_never_narrowed() {
 }
 
 #[test]
+fn a_narrower_sparse_design_is_widened_below_a_dense_one() {
+    let above = DenseMatrix::new(1, 2, vec![1.0, 2.0]).unwrap();
+    let below = CscMatrix::new(1, vec![0, 1], vec![0], vec![3.0]).unwrap();
+    for below in [Design::Sparse(below.clone()), Design::Sparse(below).into_f32()] {
+        for above in [Design::Dense(above.clone()), Design::Dense(above.clone()).into_f32()] {
+            assert_eq!(Entries::of(&above.stack(below.clone()).unwrap()).values, [1.0, 3.0, 2.0, 0.0]);
+        }
+    }
+}
+
+#[test]
 fn designs_of_different_width_and_rows_out_of_range_are_refused() {
     let narrow = Design::Dense(DenseMatrix::new(1, 2, vec![1.0; 2]).unwrap());
     let wide = Design::Dense(DenseMatrix::new(1, 3, vec![1.0; 3]).unwrap());

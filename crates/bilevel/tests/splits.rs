@@ -107,16 +107,14 @@ proptest! {
         together.sort_unstable();
         prop_assert_eq!(together, rows.clone());
         prop_assert!(kept.is_sorted() && carved.is_sorted());
-        let positive = count_positive(&target, &rows);
-        for (found, of) in [
-            (count_positive(&target, &carved), positive),
-            (carved.len() - count_positive(&target, &carved), rows.len() - positive),
-        ] {
-            if target.class_labels().is_some() {
-                prop_assert!((found as f64 - fraction * of as f64).abs() <= 0.5 + 1e-9);
-            }
+        let rounded = |of: usize| (fraction * of as f64).round() as usize;
+        if target.class_labels().is_some() {
+            let (all, found) = (count_positive(&target, &rows), count_positive(&target, &carved));
+            prop_assert_eq!(found, rounded(all).min(all - 1));
+            prop_assert_eq!(carved.len() - found, rounded(rows.len() - all).min(rows.len() - all - 1));
+        } else {
+            prop_assert_eq!(carved.len(), rounded(rows.len()));
         }
-        prop_assert!((carved.len() as f64 - fraction * rows.len() as f64).abs() <= 1.0 + 1e-9);
     }
 
     #[test]
@@ -155,12 +153,28 @@ fn a_class_with_one_sample_cannot_be_cross_validated() {
 }
 
 #[test]
-fn a_rare_class_ends_up_on_both_sides_of_a_carved_fraction_only_if_it_can() {
-    let mut signs = vec![-1.0; 8];
-    signs.extend([1.0, 1.0]);
-    let target = binary(signs);
-    let (kept, carved) = carve_fraction(&target, &(0..10).collect::<Vec<_>>(), 0.5, 3, "holdout").unwrap();
-    assert_eq!((count_positive(&target, &kept), count_positive(&target, &carved)), (1, 1));
+fn a_rare_class_always_stays_in_the_part_that_trains() {
+    for (rare, fraction, carved_of_it) in [(1, 0.9, 0), (2, 0.5, 1), (2, 0.9, 1), (3, 0.9, 2)] {
+        let target = binary((0..10).map(|i| if i < rare { 1.0 } else { -1.0 }).collect());
+        let rows: Vec<usize> = (0..10).collect();
+        let (kept, carved) = carve_fraction(&target, &rows, fraction, 3, "holdout").unwrap();
+        assert_eq!(count_positive(&target, &kept), rare - carved_of_it);
+        assert_eq!(count_positive(&target, &carved), carved_of_it);
+    }
+}
+
+#[test]
+fn rows_that_the_target_does_not_have_are_refused() {
+    for target in [real(4), binary(vec![1.0, 1.0, -1.0, -1.0])] {
+        assert!(kfold(&target, &[0, 1, 2, 3, 4], 2, 0).unwrap_err().to_string().contains("row index 4"));
+        assert!(carve_fraction(&target, &[0, 9], 0.5, 0, "holdout").is_err());
+    }
+}
+
+#[test]
+fn a_row_listed_twice_weighs_twice() {
+    let split = Split::from_rows(3, &[0, 0, 1], &[2]).unwrap();
+    assert_eq!(split.train, [2.0 / 3.0, 1.0 / 3.0, 0.0]);
 }
 
 #[test]
