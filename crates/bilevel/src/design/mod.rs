@@ -129,24 +129,26 @@ impl Design {
     /// storages that differ are brought to this matrix's kind.
     ///
     /// # Errors
-    /// [`crate::Error::InvalidData`] if two dense matrices differ in their number of columns.
+    /// [`crate::Error::InvalidData`] if this matrix is dense and the other one is wider, or dense and narrower.
     pub fn stack(self, below: Self) -> crate::Result<Self> {
         Ok(match (self, below) {
             (Self::Dense(a), Self::Dense(b)) => Self::Dense(a.stack(&b)?),
             (Self::Sparse(a), Self::Sparse(b)) => Self::Sparse(a.stack(&b)?),
             (Self::DenseF32(a), Self::DenseF32(b)) => Self::DenseF32(a.stack(&b)?),
             (Self::SparseF32(a), Self::SparseF32(b)) => Self::SparseF32(a.stack(&b)?),
-            (Self::DenseF32(a), b) => Self::DenseF32(a.stack(&b.to_dense().cast())?),
-            (Self::Dense(a), b) => Self::Dense(a.stack(&b.to_dense())?),
+            (Self::DenseF32(a), b) => Self::DenseF32(a.stack(&b.to_dense(a.n_columns()).cast())?),
+            (Self::Dense(a), b) => Self::Dense(a.stack(&b.to_dense(a.n_columns()))?),
             (Self::Sparse(a), b) => Self::Sparse(a.stack(&b.to_sparse())?),
             (Self::SparseF32(a), b) => Self::SparseF32(a.stack(&b.to_sparse().cast())?),
         })
     }
 
-    fn to_dense(&self) -> DenseMatrix<f64> {
-        let (n, p) = (self.n_rows(), self.n_columns());
+    /// The same matrix in dense storage; a sparse one gets all-zero columns up to `width`.
+    fn to_dense(&self, width: usize) -> DenseMatrix<f64> {
+        let n = self.n_rows();
+        let p = if self.is_sparse() { self.n_columns().max(width) } else { self.n_columns() };
         let mut values = vec![0.0; n * p];
-        for (j, column) in values.chunks_mut(n.max(1)).enumerate().take(p) {
+        for (j, column) in values.chunks_mut(n.max(1)).enumerate().take(self.n_columns()) {
             self.visit_column(j, |i, a| column[i] = a);
         }
         DenseMatrix::from_parts(n, p, values)
