@@ -218,12 +218,16 @@ pub struct Step {
     /// Evaluations of Φ so far in this stage.
     pub evaluations: usize,
     /// Φ at the current point.
+    #[serde(with = "crate::serde_float")]
     pub value: f64,
     /// Its standard error.
+    #[serde(with = "crate::serde_float")]
     pub standard_error: f64,
     /// Euclidean norm of the projected hypergradient.
+    #[serde(with = "crate::serde_float")]
     pub gradient_norm: f64,
     /// Bound on the hypergradient's error.
+    #[serde(with = "crate::serde_float")]
     pub gradient_error_bound: f64,
     /// Mean support size.
     pub support_size: f64,
@@ -232,6 +236,7 @@ pub struct Step {
     /// The λ at this step where there is one λ.
     pub lambda: Option<f64>,
     /// Relative duality gap of the lower level.
+    #[serde(with = "crate::serde_float")]
     pub relative_gap: f64,
     /// Biactive coordinates.
     pub biactive: usize,
