@@ -30,8 +30,9 @@ const SMALLEST_CURVATURE: f64 = 1e-12;
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct LbfgsSettings {
-    /// Number of pairs kept; default 10.
-    pub memory: usize,
+    /// Number of pairs kept; default 50 for up to 200 parameters and 10 beyond: around a kink the pairs must span the space to turn along it,
+    /// and where that is cheap it pays.
+    pub memory: Option<usize>,
     /// Policy at biactive coordinates; default self-consistent.
     pub policy: BiactivePolicy,
     /// Accuracy of the lower level; default from 1e-6 to 1e-10.
@@ -59,7 +60,7 @@ pub struct LbfgsSettings {
 impl Default for LbfgsSettings {
     fn default() -> Self {
         Self {
-            memory: 10,
+            memory: None,
             policy: BiactivePolicy::default(),
             accuracy: AccuracySchedule::default(),
             initial_step: 1.0,
@@ -105,7 +106,8 @@ impl Lbfgs {
     fn descend(&self, search: &mut Search<'_>, mut point: Point) -> Result<StopReason> {
         let settings = &self.settings;
         let mut plateau = PlateauCounter::new(settings.plateau, settings.patience, point.evaluation.value);
-        let mut memory = Memory::new(settings.memory);
+        let mut memory =
+            Memory::new(settings.memory.unwrap_or(if point.theta.len() <= 200 { 50 } else { 10 }));
         if let Some(reason) = search.report_start(&point, None).break_value() {
             return Ok(reason);
         }
