@@ -5,11 +5,12 @@
 //! Φ(P(θ+td)) ≤ Φ(θ) + c₁ hᵀ(P(θ+td) − θ)       sufficient decrease
 //! d/dt Φ(P(θ+td)) ≥ c₂ hᵀd                      weak Wolfe, 0 < c₁ < c₂ < 1
 //! ```
-//! by keeping a bracket (lo, hi) of which lo satisfies the first condition and not the second, and hi does not satisfy the first; t is doubled while hi = ∞,
-//! then the bracket is halved. For Φ locally Lipschitz and semialgebraic this ends with probability one, kinks or not, and the second
-//! condition keeps sᵀy > 0. The path derivative leaves out the coordinates that the box holds at P(θ+td).
+//! by keeping a bracket (lo, hi) of which lo satisfies the first condition and not the second, and hi does not satisfy the first; t is doubled
+//! while hi = ∞, then the bracket is halved. If Φ is bounded below and weakly lower semismooth along d (piecewise smooth functions are), this ends
+//! after finitely many trials, and the second condition keeps sᵀy > 0. The path derivative leaves out the coordinates that the box
+//! holds at P(θ+td).
 //!
-//! Source: Lewis, Overton, "Nonsmooth optimization via quasi-Newton methods", Mathematical Programming 141 (2013), algorithm 2.6.
+//! Source: Lewis, Overton, "Nonsmooth optimization via quasi-Newton methods", Mathematical Programming 141 (2013), section 2.
 
 use super::bounds::{dot, norm};
 use super::search::{Point, Search};

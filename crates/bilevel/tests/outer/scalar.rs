@@ -135,8 +135,9 @@ fn the_scalar_search_is_as_good_as_brute_force_with_a_hundred_thousand_points() 
         let value = result.outer.evaluation.value;
         assert!(value <= brute + 1e-9, "{name}: {value} against {brute}");
         assert_eq!(result.outer.stop_reason, StopReason::SearchComplete, "{name}");
-        assert!(result.outer.evaluations <= 100 + 20, "{name}: {}", result.outer.evaluations);
+        assert!(result.outer.evaluations <= 100 + 30, "{name}: {}", result.outer.evaluations);
         assert!(result.predicted_gap <= 1e-9 * value + 1e-12, "{name}: {}", result.predicted_gap);
+        assert!(result.cautious_gap <= 1e-7 * value + 1e-12, "{name}: {}", result.cautious_gap);
         assert_eq!(result.scanned, (lower, upper), "{name}");
         assert!(result.curve.windows(2).all(|pair| pair[0].theta < pair[1].theta), "{name}");
     }
@@ -191,7 +192,6 @@ proptest! {
         kinks in proptest::collection::vec((-5.5..0.5f64, -1.0..1.0f64), 1..8),
         (a, b) in (0.0..0.5f64, -1.0..1.0f64),
     ) {
-        // Kinks may be closer to each other than the grid is wide: then only a finer grid can tell.
         let f = move |t: f64| {
             let (mut value, mut slope) = (5.0 + a * (t + 2.5).powi(2) + b * t, 2.0 * a * (t + 2.5) + b);
             for (kink, s) in &kinks {
