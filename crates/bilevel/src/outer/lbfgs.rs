@@ -3,7 +3,8 @@
 //! The direction is d = −Hh on the free coordinates (those that the box does not hold against −h), with H the inverse Hessian
 //! approximation of the last m pairs s = θ₊ − θ, y = h₊ − h, applied by the two-loop recursion; pairs count only if their free parts have
 //! sᵀy > ε‖s‖‖y‖. The step follows the projected path P(θ + td) under the weak Wolfe conditions (`line_search.rs`). Where d is no descent direction, or
-//! its line search fails, the memory is emptied and −h taken instead; a failure of that one ends the search.
+//! its line search fails, the memory is emptied and −h taken instead; where that fails too, on a kink, the shortest combination of the gradients
+//! around it shows the way out, or that there is none (`bundle.rs`).
 //!
 //! On a smooth Φ this is a superlinear-in-practice method; at kinks the line search crosses the edge, so the pairs learn its large curvature and the
 //! method turns along it.
@@ -17,7 +18,8 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use super::bounds::{dot, norm};
-use super::line_search::{Found, WolfeSettings, weak_wolfe};
+use super::bundle::shortest_combination;
+use super::line_search::{Found, LineSearch, WolfeSettings, weak_wolfe};
 use super::search::{PlateauCounter, Point, Search, require_fraction, require_positive};
 use super::{AccuracySchedule, Bounds, Monitor, Objective, OuterOptimizer, OuterResult, StopReason};
 use crate::hypergradient::BiactivePolicy;
@@ -25,6 +27,12 @@ use crate::{Error, Result};
 
 /// Relative curvature sᵀy/(‖s‖‖y‖) below which a pair is left out.
 const SMALLEST_CURVATURE: f64 = 1e-12;
+
+/// Most gradients gathered around a kink.
+const MAX_GRADIENTS: usize = 12;
+
+/// First step away from a kink, as fraction of the initial step: the way along an edge is often short.
+const ESCAPE_STEP: f64 = 1e-3;
 
 /// Settings of [`Lbfgs`].
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -116,7 +124,14 @@ impl Lbfgs {
                 return Ok(StopReason::Stationary);
             }
             let direction = memory.direction(&search.bounds, &point);
-            let found = self.line_search(search, &mut point, &direction)?;
+            let found = match self.line_search(search, &mut point, &direction)? {
+                LineSearch::Found(found) => Some(found),
+                LineSearch::Failed { .. } if !direction.steepest => None,
+                LineSearch::Failed { nearest } => match self.leave_kink(search, &mut point, nearest)? {
+                    Escape::Found(found) => Some(found),
+                    Escape::None(reason) => return Ok(reason),
+                },
+            };
             let length = found.as_ref().map(|found| found.length);
             match found {
                 Some(found) => {
@@ -124,7 +139,6 @@ impl Lbfgs {
                     point = found.point;
                     search.settle(&mut point)?;
                 }
-                None if direction.steepest => return Ok(StopReason::SmallStep),
                 None => memory.clear(),
             }
             if let Some(reason) = search.report(&point, length, length.is_some()).break_value() {
@@ -142,17 +156,55 @@ impl Lbfgs {
         search: &mut Search<'_>,
         point: &mut Point,
         direction: &Direction,
-    ) -> Result<Option<Found>> {
+    ) -> Result<LineSearch> {
+        let first = if direction.steepest {
+            self.settings.initial_step / norm(direction.d.iter().copied())
+        } else {
+            1.0
+        };
+        weak_wolfe(search, point, &direction.d, first, &self.wolfe())
+    }
+
+    fn wolfe(&self) -> WolfeSettings {
         let settings = &self.settings;
-        let wolfe = WolfeSettings {
+        WolfeSettings {
             sufficient: settings.sufficient,
             curvature: settings.curvature,
             max_trials: settings.max_trials,
             smallest_step: settings.smallest_step,
-        };
-        let first =
-            if direction.steepest { settings.initial_step / norm(direction.d.iter().copied()) } else { 1.0 };
-        weak_wolfe(search, point, &direction.d, first, &wolfe)
+        }
+    }
+
+    /// From a point where −h does not descend: line searches along the shortest combination of the gradients found around it.
+    fn leave_kink(
+        &self,
+        search: &mut Search<'_>,
+        point: &mut Point,
+        mut nearest: Option<Vec<f64>>,
+    ) -> Result<Escape> {
+        let wolfe = WolfeSettings { smallest_step: 1e3 * self.settings.smallest_step, ..self.wolfe() };
+        let mut gradients = vec![search.bounds.free_gradient(&point.theta, &point.evaluation.gradient)];
+        while let Some(theta) = nearest.take()
+            && gradients.len() <= MAX_GRADIENTS
+        {
+            let across = search.at(theta)?.evaluation.gradient;
+            if across.len() != point.theta.len() {
+                break;
+            }
+            gradients.push(search.bounds.free_gradient(&point.theta, &across));
+            let shortest = shortest_combination(&gradients);
+            let size = norm(shortest.iter().copied());
+            if size <= search.stationarity_threshold(self.settings.stationarity) {
+                return Ok(Escape::None(StopReason::Stationary));
+            }
+            let direction: Vec<f64> = shortest.iter().map(|g| -g).collect();
+            let first = ESCAPE_STEP * self.settings.initial_step / size;
+            match weak_wolfe(search, point, &direction, first, &wolfe)? {
+                LineSearch::Found(found) => return Ok(Escape::Found(found)),
+                LineSearch::Failed { nearest: next } => nearest = next,
+            }
+        }
+        Ok(Escape::None(StopReason::SmallStep))
     }
 
     fn check(&self) -> Result<()> {
@@ -170,6 +222,12 @@ impl Lbfgs {
             format!("less than `curvature`, {}", settings.curvature),
         ))
     }
+}
+
+/// What came of the attempt to leave a kink.
+enum Escape {
+    Found(Found),
+    None(StopReason),
 }
 
 /// A descent direction.

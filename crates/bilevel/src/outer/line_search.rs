@@ -36,18 +36,25 @@ pub(super) struct Found {
     pub length: f64,
 }
 
-/// Searches from `point` along the descent direction `d`, first at t = `first`; the last point with sufficient decrease if the second condition is
-/// never met, and `None` if the first is not.
+/// How a line search ended.
+pub(super) enum LineSearch {
+    /// The last point with sufficient decrease, whether or not the second condition was met there.
+    Found(Found),
+    /// No point with sufficient decrease; the trial nearest to θ, if there was any.
+    Failed { nearest: Option<Vec<f64>> },
+}
+
+/// Searches from `point` along `direction`, first at t = `first`.
 pub(super) fn weak_wolfe(
     search: &mut Search<'_>,
     point: &mut Point,
     direction: &[f64],
     first: f64,
     settings: &WolfeSettings,
-) -> Result<Option<Found>> {
+) -> Result<LineSearch> {
     let slope = dot(&point.evaluation.gradient, direction);
     let (mut lo, mut hi, mut t) = (0.0, f64::INFINITY, first);
-    let mut found = None;
+    let (mut found, mut nearest) = (None, None);
     for _ in 0..settings.max_trials {
         let theta = search.bounds.step(&point.theta, t, direction);
         let length = norm(theta.iter().zip(&point.theta).map(|(a, b)| a - b));
@@ -64,13 +71,14 @@ pub(super) fn weak_wolfe(
             lo = t;
         } else {
             hi = t;
+            nearest = Some(theta);
         }
         t = if hi.is_finite() { 0.5 * (lo + hi) } else { 2.0 * lo };
         if !t.is_finite() || t <= lo || t >= hi {
             break;
         }
     }
-    Ok(found)
+    Ok(found.map_or(LineSearch::Failed { nearest }, LineSearch::Found))
 }
 
 /// Whether Φ falls from `point` to `theta` by `sufficient` times what h predicts.

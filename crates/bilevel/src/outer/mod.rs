@@ -45,6 +45,7 @@
 mod accuracy;
 mod bounds;
 mod bracket;
+mod bundle;
 mod grid;
 mod lbfgs;
 mod line_search;
