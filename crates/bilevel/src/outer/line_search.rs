@@ -55,7 +55,7 @@ pub(super) fn weak_wolfe(
     let slope = dot(&point.evaluation.gradient, direction);
     let (mut lo, mut hi, mut t) = (0.0, f64::INFINITY, first);
     let (mut found, mut nearest) = (None, None);
-    for _ in 0..settings.max_trials {
+    for trial in 0..settings.max_trials {
         let theta = search.bounds.step(&point.theta, t, direction);
         let length = norm(theta.iter().zip(&point.theta).map(|(a, b)| a - b));
         if length < settings.smallest_step {
@@ -73,12 +73,23 @@ pub(super) fn weak_wolfe(
             hi = t;
             nearest = Some(theta);
         }
-        t = if hi.is_finite() { 0.5 * (lo + hi) } else { 2.0 * lo };
+        t = next_trial(lo, hi, trial);
         if !t.is_finite() || t <= lo || t >= hi {
             break;
         }
     }
     Ok(found.map_or(LineSearch::Failed { nearest }, LineSearch::Found))
+}
+
+/// Doubles or bisects; divides by ten where several bisections have found no decrease, as happens on kinks, where the search is bound to fail.
+fn next_trial(lo: f64, hi: f64, trial: usize) -> f64 {
+    if hi.is_infinite() {
+        2.0 * lo
+    } else if lo == 0.0 && trial >= 4 {
+        0.1 * hi
+    } else {
+        0.5 * (lo + hi)
+    }
 }
 
 /// Whether Φ falls from `point` to `theta` by `sufficient` times what h predicts.

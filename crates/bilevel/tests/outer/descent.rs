@@ -95,6 +95,19 @@ fn lbfgs_finds_minima_that_lie_on_kinks() {
 }
 
 #[test]
+fn lbfgs_slides_along_an_edge_that_minus_h_cannot_descend_from() {
+    // |θ₁|·1000 + θ₂²/2 from a point on the edge: −h points across it and Φ rises at once.
+    let f = |x: &[f64]| {
+        let sign = if x[0] >= 0.0 { 1000.0 } else { -1000.0 };
+        (1.0 + 1000.0 * x[0].abs() + 0.5 * x[1] * x[1], vec![sign, x[1]])
+    };
+    let result = run(&Lbfgs::default(), &mut Analytic::free(2, f), &[0.0, 3.0]);
+    assert!(result.evaluation.value < 1.0 + 1e-8, "{result:?}");
+    assert_eq!(result.stop_reason, StopReason::Stationary);
+    assert!(result.evaluations < 600, "{}", result.evaluations);
+}
+
+#[test]
 fn the_trust_region_shrinks_to_a_kink() {
     // Left of 0 the slope is −1, right of it +2: no step along −h descends from 0.
     let f = |x: &[f64]| if x[0] < 0.0 { (1.0 - x[0], vec![-1.0]) } else { (1.0 + 2.0 * x[0], vec![2.0]) };
