@@ -14,7 +14,7 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 
 /// The report of a fit as one HTML file.
 ///
 /// Every record can be drawn: what is missing or not finite is named in words instead. The size does not grow with the number of
-/// features (names apart): at most 400 features, 600 steps and 5,000 predictions are drawn in any one figure.
+/// features (names apart): at most 300 features, 300 steps and 5,000 predictions are drawn in any one figure.
 pub fn render(fit: &Fit) -> String {
     html! {
         (DOCTYPE)

@@ -25,7 +25,7 @@ const MEASURE: &str = r"(() => {
     const seen = marks.some(m => { const b = m.getBBox(); return b.width > 0 || b.height > 0; });
     if (!seen) faults.push('empty plot: ' + name);
     const box = plot.getBoundingClientRect();
-    if (box.width < 200 || box.height < 80) faults.push('tiny plot: ' + name);
+    if (box.width < 200 || box.height < 40) faults.push('tiny plot: ' + name);
     for (const e of plot.querySelectorAll('*'))
       for (const a of e.attributes)
         if (a.name !== 'data-t' && /NaN|inf/.test(a.value)) faults.push('not a number: ' + a.name + '=' + a.value);

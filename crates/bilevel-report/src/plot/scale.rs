@@ -257,7 +257,7 @@ mod tests {
                     assert!(
                         ticks
                             .iter()
-                            .all(|t| scale.position(t.value).is_some() && t.label.chars().count() < 16)
+                            .all(|t| scale.position(t.value).is_some() && t.label.chars().count() <= 16)
                     );
                 }
             }

@@ -11,7 +11,7 @@ use crate::words;
 /// So many coefficients are shown by name.
 const NAMED: usize = 30;
 /// At most this many ranks are drawn.
-const DRAWN: usize = 400;
+const DRAWN: usize = 250;
 
 /// The figures of the coefficient profile, to stand beside those of the weights.
 pub(crate) fn coefficients(fit: &Fit) -> Markup {

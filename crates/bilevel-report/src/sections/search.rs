@@ -11,7 +11,7 @@ use crate::words;
 /// Criteria that span more than this factor are drawn on a log scale.
 const WIDE: f64 = 20.0;
 /// At most this many steps or points of the curve are drawn.
-const DRAWN: usize = 600;
+const DRAWN: usize = 300;
 
 /// "How the regularization was chosen".
 pub(crate) fn search(fit: &Fit) -> Markup {

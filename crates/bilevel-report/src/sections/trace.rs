@@ -8,7 +8,7 @@ use crate::plot::{Axis, Color, Dot, Plot, Scale, explanation, figure, thinned};
 use crate::text::{number, significant};
 
 /// At most this many steps are drawn.
-const DRAWN: usize = 500;
+const DRAWN: usize = 250;
 /// Values that span more than this factor are drawn on a log scale.
 const WIDE: f64 = 20.0;
 

@@ -8,7 +8,7 @@ use crate::text::{count, counted, number, shortened, significant};
 use crate::words;
 
 /// At most this many features are drawn in each figure.
-const DRAWN: usize = 400;
+const DRAWN: usize = 250;
 
 /// The figures of the learned weights; a sentence where one λ serves all.
 pub(crate) fn weights(fit: &Fit) -> Markup {
