@@ -39,7 +39,7 @@ fn the_headline_says_what_was_learned() {
     let text = words(&fits::regression());
     assert!(
         text.contains(
-            "bilevel chose λ = 0.003981 (λ_max/116) by 5-fold cross-validation: 7 of 10 features carry the model; \
+            "bilevel chose λ = 0.003981 (λmax/116) by 5-fold cross-validation: 7 of 10 features carry the model; \
              on 88 test samples it explains 51 % of the variance."
         ),
         "{text}"
@@ -57,7 +57,7 @@ fn without_a_test_set_the_page_says_how_to_get_one() {
 #[test]
 fn the_command_repeats_what_differs_from_the_defaults() {
     let mut fit = fits::regression();
-    assert!(words(&fit).contains("bilevel fit --test-fraction 0.2 --seed 0"));
+    assert!(words(&fit).contains("bilevel fit diabetes --test-fraction 0.2 --seed 0"));
     fit.record.data.name = "my data.csv".into();
     fit.record.settings.split = SplitSettings::Holdout(0.25);
     fit.record.settings.standardize = true;

@@ -207,7 +207,11 @@ impl Plot {
             self.data(html! { path class={ "cloud " (color.class()) } d=(path) {} });
             return;
         }
-        let radius = if placed.len() > 120 { "2.2" } else { "3" };
+        let radius = match placed.len() {
+            0..=40 => "3",
+            41..=120 => "2.3",
+            _ => "1.8",
+        };
         self.data(html! {
             g class=(color.class()) {
                 @for ((x, y), dot) in &placed {
@@ -254,20 +258,16 @@ impl Plot {
         let (top, bottom) = (self.top, self.bottom());
         self.marks.push(html! {
             line class={ "rule " (color.class()) } x1=(coordinate(x)) x2=(coordinate(x)) y1=(coordinate(top)) y2=(coordinate(bottom)) {}
-            text class={ "mark-label " (color.class()) } x=(coordinate(text_x)) y=(coordinate(text_y)) text-anchor=(anchor) { (label) }
+            text class={ "mark-label " (color.class()) } x=(coordinate(text_x)) y=(coordinate(text_y)) text-anchor=(anchor) { (subscripted(label)) }
         });
     }
 
-    /// A shaded stretch of the x axis with a short label at its top.
-    pub(crate) fn stretch(&mut self, (from, to): (f64, f64), label: &str, shaded: bool) {
+    /// A shaded stretch of the x axis, behind the marks that follow.
+    pub(crate) fn stretch(&mut self, (from, to): (f64, f64)) {
         if let (Some(x0), Some(x1)) = (self.place_x(from), self.place_x(to)) {
-            let room = ((x1 - x0) / CHARACTER) as usize;
             let (top, bottom) = (self.top, self.bottom());
             self.marks.push(html! {
-                @if shaded { rect class="stretch" x=(coordinate(x0)) y=(coordinate(top)) width=(coordinate(x1 - x0)) height=(coordinate(bottom - top)) {} }
-                @if label.chars().count() <= room {
-                    text class="stretch-label" x=(coordinate(0.5 * (x0 + x1))) y=(coordinate(top + TEXT)) text-anchor="middle" { (label) }
-                }
+                rect class="stretch" x=(coordinate(x0)) y=(coordinate(top)) width=(coordinate(x1 - x0)) height=(coordinate(bottom - top)) {}
             });
         }
     }
@@ -309,6 +309,16 @@ impl Plot {
     }
 }
 
+/// λ_max with a subscript, as SVG sets it.
+fn subscripted(label: &str) -> Markup {
+    html! {
+        @match label.strip_suffix("_max") {
+            Some(letter) => { (letter) tspan dy="3" font-size="80%" { "max" } },
+            None => (label),
+        }
+    }
+}
+
 /// One row of a bar chart.
 #[derive(Debug, Clone)]
 pub(crate) struct Bar {
@@ -321,9 +331,11 @@ pub(crate) struct Bar {
 pub(crate) fn bars(description: &str, axis_name: &str, rows: &[Bar]) -> Option<Markup> {
     const ROW: f64 = 18.0;
     const NAME_CHARACTERS: usize = 17;
+    /// Room for the numbers at the right.
+    const VALUES: f64 = 66.0;
     let scale = Scale::linear(rows.iter().map(|r| r.value))?.including(0.0);
     let longest = rows.iter().map(|r| r.name.chars().count().min(NAME_CHARACTERS)).max().unwrap_or(0);
-    let (left, right) = (8.0 + CHARACTER * (longest as f64 + 0.5), WIDTH - 12.0);
+    let (left, right) = (8.0 + CHARACTER * (longest as f64 + 0.5), WIDTH - VALUES);
     let bottom = 6.0 + ROW * rows.len() as f64;
     let height = bottom + 40.0;
     let place = |v: f64| scale.position(v).map(|t| left + (right - left) * t);
@@ -331,14 +343,18 @@ pub(crate) fn bars(description: &str, axis_name: &str, rows: &[Bar]) -> Option<M
     Some(html! {
         svg class="plot" viewBox={ "0 0 " (WIDTH) " " (height) } role="img" aria-label=(description) {
             g class="axes" {
-                @for tick in scale.ticks(4) {
+                @for tick in scale.ticks(5) {
                     @if let Some(x) = place(tick.value) {
                         line class="grid" x1=(coordinate(x)) x2=(coordinate(x)) y1="4" y2=(coordinate(bottom)) {}
                         text x=(coordinate(x)) y=(coordinate(bottom + 15.0)) text-anchor="middle" { (tick.label) }
                     }
                 }
                 @for (i, row) in rows.iter().enumerate() {
-                    text x=(coordinate(left - 6.0)) y=(coordinate(6.0 + ROW * i as f64 + 13.0)) text-anchor="end" { (crate::text::shortened(&row.name, NAME_CHARACTERS)) }
+                    text x=(coordinate(left - 6.0)) y=(coordinate(6.0 + ROW * i as f64 + 13.0)) text-anchor="end" {
+                        (crate::text::shortened(&row.name, NAME_CHARACTERS))
+                        @if row.name.chars().count() > NAME_CHARACTERS { title { (crate::text::name(&row.name)) } }
+                    }
+                    text class="value" x=(coordinate(WIDTH - 6.0)) y=(coordinate(6.0 + ROW * i as f64 + 13.0)) text-anchor="end" { (crate::text::number(row.value)) }
                 }
                 text class="axis-name" x=(coordinate(0.5 * (left + right))) y=(coordinate(height - 6.0)) text-anchor="middle" { (axis_name) }
             }

@@ -151,7 +151,7 @@ fn log_ticks(low: f64, high: f64, target: usize) -> Vec<Tick> {
     }
     let multiples: &[f64] = if decades < 1.2 {
         &[1.0, 2.0, 5.0]
-    } else if decades < 2.0 {
+    } else if decades < 2.2 {
         &[1.0, 3.0]
     } else {
         &[1.0]

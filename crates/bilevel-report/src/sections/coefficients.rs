@@ -47,12 +47,11 @@ fn largest_first(fit: &Fit) -> Vec<(usize, f64)> {
 }
 
 fn named_bars(fit: &Fit, sorted: &[(usize, f64)]) -> Markup {
-    let names = &fit.model.feature_names;
     let rows: Vec<Bar> = sorted
         .iter()
         .take(NAMED)
         .map(|&(j, c)| {
-            let full = names.name(j);
+            let full = words::feature(fit, j);
             Bar { tip: format!("{}: {}", name(&full), number(c)), name: full, value: c }
         })
         .collect();
@@ -101,12 +100,8 @@ fn by_rank(fit: &Fit, sorted: &[(usize, f64)]) -> Markup {
         .iter()
         .enumerate()
         .map(|(i, &(j, c))| {
-            let tip = format!(
-                "rank {}: {}, {}",
-                count(i + 1),
-                shortened(&fit.model.feature_names.name(j), 40),
-                number(c)
-            );
+            let tip =
+                format!("rank {}: {}, {}", count(i + 1), shortened(&words::feature(fit, j), 40), number(c));
             Dot::new(i as f64 + 1.0, c.abs(), tip)
         })
         .collect();

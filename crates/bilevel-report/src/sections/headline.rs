@@ -14,13 +14,13 @@ pub(crate) fn headline(fit: &Fit) -> Markup {
     html! {
         header {
             p class="kicker" { "bilevel " (record.version) " · " (name(&record.data.name)) }
-            h1 { (sentence(fit)) }
+            h1 { (words::math(&sentence(fit))) }
             div class="tiles" {
                 @for tile in tiles(fit) {
                     div class="tile" {
                         span class="tile-name" { (tile.name) }
                         span class="tile-value" { (tile.value) }
-                        span class="tile-note" { (tile.note) }
+                        span class="tile-note" { (words::math(&tile.note)) }
                     }
                 }
             }

@@ -5,7 +5,7 @@ use bilevel::outer::Step;
 use maud::{Markup, html};
 
 use crate::plot::{Axis, Color, Dot, Plot, Scale, explanation, figure, thinned};
-use crate::text::{count, counted, number, significant};
+use crate::text::{count, counted, number, rounded, significant};
 use crate::words;
 
 /// Criteria that span more than this factor are drawn on a log scale.
@@ -88,7 +88,7 @@ fn over_lambda(fit: &Fit) -> Markup {
         None => plot.rule(Color::Vermillion, best.lambda, "best single λ", 0),
     }
     let note = html! {
-        "To the left the penalty is weak and many features enter; to the right it is strong, and at λ_max = "
+        "To the left the penalty is weak and many features enter; to the right it is strong, and at λ" sub { "max" } " = "
         (number(record.weights.lambda_max)) " the last one leaves. The band is ± one standard error over the validation samples: "
         "values whose bands overlap are hardly different."
     };
@@ -101,7 +101,7 @@ fn about_features(point: &CurvePoint) -> String {
     } else if point.support_size.fract() == 0.0 {
         counted(point.support_size as usize, "feature")
     } else {
-        format!("about {} features", significant(point.support_size, 3))
+        format!("about {} features", rounded(point.support_size, 2))
     }
 }
 
@@ -145,8 +145,9 @@ fn along_the_search(fit: &Fit) -> Markup {
     let mut legend: Vec<(Color, &str)> = Vec::new();
     for (i, stage) in steps.chunk_by(|a, b| a.1.stage == b.1.stage).enumerate() {
         let color = Color::series(i);
-        let ends = (stage[0].0 as f64 + 0.5, stage[stage.len() - 1].0 as f64 + 1.5);
-        plot.stretch(ends, "", i % 2 == 1);
+        if i % 2 == 1 {
+            plot.stretch((stage[0].0 as f64 + 0.5, stage[stage.len() - 1].0 as f64 + 1.5));
+        }
         let dots: Vec<Dot> = stage.iter().map(|(i, s)| step_dot(*i, s)).collect();
         plot.dots(color, &thinned(&dots, DRAWN));
         if legend.len() < 12 {

@@ -4,7 +4,7 @@ use bilevel::fit::{Fit, WeightsKind};
 use maud::{Markup, html};
 
 use crate::plot::{Axis, Color, Dot, Plot, Scale, explanation, figure, thinned};
-use crate::text::{count, counted, number, shortened, significant};
+use crate::text::{count, counted, number, rounded, shortened, significant};
 use crate::words;
 
 /// At most this many features are drawn in each figure.
@@ -33,7 +33,7 @@ fn one_lambda(fit: &Fit, lambda: f64) -> Markup {
     let ridge = fit.record.weights.ridge;
     html! {
         div class="explanation" {
-            h3 { "One weight for all: " (words::lambda_with_ratio(lambda, fit.record.weights.lambda_max)) }
+            h3 { "One weight for all: " (words::math(&words::lambda_with_ratio(lambda, fit.record.weights.lambda_max))) }
             p {
                 (all) " penalized with the same λ, so there is no profile of weights to draw."
                 @if fit.record.settings.standardize {
@@ -94,7 +94,7 @@ fn sorted_profile(fit: &Fit, census: &Census) -> Markup {
     } else {
         format!(
             "The weights span a factor of {}, from {} to {}",
-            significant(high / low, 2),
+            rounded(high / low, 3),
             number(low),
             number(high)
         )
@@ -111,7 +111,7 @@ fn sorted_profile(fit: &Fit, census: &Census) -> Markup {
         .enumerate()
         .map(|(i, &(j, w))| {
             let used = support.binary_search(&j).is_ok();
-            let tip = format!("{}: λ = {}", shortened(&fit.model.feature_names.name(j), 40), number(w));
+            let tip = format!("{}: λ = {}", shortened(&words::feature(fit, j), 40), number(w));
             (used, Dot::new(i as f64 + 1.0, w, tip))
         })
         .collect();
@@ -163,7 +163,7 @@ fn against_coefficients(fit: &Fit) -> Markup {
             let tip = || {
                 format!(
                     "{}: λ = {}, coefficient {}",
-                    shortened(&fit.model.feature_names.name(j), 40),
+                    shortened(&words::feature(fit, j), 40),
                     number(weight),
                     number(c)
                 )

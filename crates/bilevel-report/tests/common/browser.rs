@@ -25,6 +25,7 @@ pub struct View {
     pub width: u32,
     pub height: u32,
     pub dark: bool,
+    pub print: bool,
 }
 
 /// What happened while a page was open.
@@ -121,7 +122,10 @@ impl Browser {
         );
         let scheme = if view.dark { "dark" } else { "light" };
         let features = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
-        self.ask("Emulation.setEmulatedMedia", json!({ "features": features }));
+        self.ask(
+            "Emulation.setEmulatedMedia",
+            json!({ "media": if view.print { "print" } else { "screen" }, "features": features }),
+        );
     }
 
     /// The value of an expression (a promise is awaited); an exception fails the test.
