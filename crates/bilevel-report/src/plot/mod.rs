@@ -15,7 +15,7 @@ pub(crate) use scale::Scale;
 const WIDTH: f64 = 400.0;
 /// Height of text, and the width of an average character, in units.
 const TEXT: f64 = 12.0;
-const CHARACTER: f64 = 6.6;
+const CHARACTER: f64 = 7.2;
 /// Up to this many points are drawn one by one (and can be touched); more become one path.
 const MANY: usize = 500;
 
@@ -138,7 +138,7 @@ impl Plot {
     }
 
     fn right(&self) -> f64 {
-        WIDTH - 12.0
+        WIDTH - 16.0
     }
 
     fn bottom(&self) -> f64 {
@@ -300,7 +300,7 @@ impl Plot {
                         text class="axis-name" x=(coordinate(0.5 * (left + right))) y=(coordinate(TEXT)) text-anchor="middle" { (name) }
                     }
                     text class="axis-name" x=(coordinate(0.5 * (left + right))) y=(coordinate(self.height - 6.0)) text-anchor="middle" { (self.x.name) }
-                    text class="axis-name" transform={ "translate(12 " (coordinate(middle_y)) ") rotate(-90)" } text-anchor="middle" { (self.y.name) }
+                    text class="axis-name" transform={ "translate(12 " (coordinate(middle_y)) ") rotate(-90)" } text-anchor="middle" { (crate::text::shortened(&self.y.name, (self.height / CHARACTER) as usize)) }
                 }
                 g class="marks" { @for mark in &self.marks { (mark) } }
                 path class="frame" d={ "M" (coordinate(left)) " " (coordinate(top)) "V" (coordinate(bottom)) "H" (coordinate(right)) } {}
@@ -330,7 +330,7 @@ pub(crate) struct Bar {
 /// Named horizontal bars from zero, positive ones to the right in blue and negative ones to the left in vermillion.
 pub(crate) fn bars(description: &str, axis_name: &str, rows: &[Bar]) -> Option<Markup> {
     const ROW: f64 = 18.0;
-    const NAME_CHARACTERS: usize = 17;
+    const NAME_CHARACTERS: usize = 16;
     /// Room for the numbers at the right.
     const VALUES: f64 = 66.0;
     let scale = Scale::linear(rows.iter().map(|r| r.value))?.including(0.0);
@@ -410,6 +410,26 @@ pub(crate) fn thinned<T: Clone>(items: &[T], limit: usize) -> Vec<T> {
     (0..limit).map(|i| items[i * last / (limit - 1)].clone()).collect()
 }
 
+/// About `limit` of the indices 0 … n−1, evenly spaced on a logarithmic axis of ranks, with the first thirty and the last; all where
+/// there are at most `limit`.
+pub(crate) fn evenly_in_log_rank(n: usize, limit: usize) -> Vec<usize> {
+    if n <= limit {
+        return (0..n).collect();
+    }
+    let ratio = (n as f64).powf(1.0 / limit as f64);
+    let mut next = 0.0;
+    (0..n)
+        .filter(|&i| {
+            let rank = i as f64 + 1.0;
+            let keep = i < 30 || rank >= next || i + 1 == n;
+            if keep {
+                next = rank * ratio;
+            }
+            keep
+        })
+        .collect()
+}
+
 fn push_point(path: &mut String, command: char, (x, y): (f64, f64)) {
     // Writing to a String cannot fail.
     let _ = write!(path, "{command}{} {}", coordinate(x), coordinate(y));
@@ -459,6 +479,17 @@ mod tests {
         assert_eq!((thin.len(), thin[0], thin[100]), (101, 0, 1000));
         assert!(thin.windows(2).all(|w| w[1] - w[0] == 10));
         assert_eq!(thinned(&items[..3], 5), [0, 1, 2]);
+    }
+
+    #[test]
+    fn ranks_on_a_log_axis_keep_the_head_and_the_last() {
+        let ranks = evenly_in_log_rank(1_000_000, 250);
+        assert_eq!((ranks[29], ranks[ranks.len() - 1]), (29, 999_999));
+        assert!(ranks.len() <= 280, "{}", ranks.len());
+        let widest =
+            ranks.windows(2).skip(30).map(|w| (w[1] + 1) as f64 / (w[0] + 1) as f64).fold(0.0, f64::max);
+        assert!(widest < 1.1, "{widest}");
+        assert_eq!(evenly_in_log_rank(3, 250), [0, 1, 2]);
     }
 
     #[test]

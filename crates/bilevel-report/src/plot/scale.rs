@@ -171,7 +171,7 @@ fn log_ticks(low: f64, high: f64, target: usize) -> Vec<Tick> {
 
 fn linear_label(value: f64, step: f64) -> String {
     let magnitude = value.abs().max(step);
-    if magnitude >= 1e7 || magnitude < 1e-4 {
+    if !(1e-4..1e7).contains(&magnitude) {
         let exponent = magnitude.log10().floor() as i32;
         let decimals = (f64::from(exponent) - step.log10().floor()).clamp(0.0, 6.0) as usize;
         let mantissa = value / 10f64.powi(exponent);

@@ -27,7 +27,7 @@ pub(crate) fn predictions(fit: &Fit) -> Markup {
                 None => (explanation(
                     "No predictions in this record",
                     "Predictions are shown when the report is written right after a fit. The file model.json does not hold them: \
-                     run `bilevel evaluate model.json DATA` to score the model on data.",
+                     the command “bilevel evaluate” scores the model on any data.",
                 )),
                 Some(predictions) => {
                     (provenance(predictions))
