@@ -4,6 +4,9 @@
 //! Set `BILEVEL_CHROMIUM` to the browser if it is not on the path; with `BILEVEL_REQUIRE_BROWSER=1` its absence is a failure.
 //! With `BILEVEL_REPORT_PNG=DIR` the pictures are kept.
 
+// A browser that does not answer, or a folder that cannot be written, fails the test with a sentence.
+#![allow(clippy::expect_used)]
+
 #[path = "common/browser.rs"]
 mod chromium;
 mod common;

@@ -10,6 +10,7 @@ use std::fmt::Write as _;
 use maud::{Markup, html};
 
 pub(crate) use scale::Scale;
+use scale::{Tick, roomy};
 
 /// Width of every drawing in its own units; heights vary. Text is 12 units high on narrow screens.
 const WIDTH: f64 = 400.0;
@@ -127,9 +128,9 @@ impl Plot {
         self
     }
 
-    /// Number of ticks that the x axis has room for.
-    pub(crate) fn x_ticks(&self) -> Vec<f64> {
-        self.x.scale.ticks(5).into_iter().map(|t| t.value).collect()
+    /// Where the x axis has its ticks.
+    pub(crate) fn x_ticks(&self) -> Vec<Tick> {
+        roomy(self.x.scale.ticks(5), self.right() - self.left, CHARACTER)
     }
 
     /// Whether nothing that shows data has been drawn.
@@ -279,7 +280,7 @@ impl Plot {
         html! {
             svg class="plot" viewBox={ "0 0 " (WIDTH) " " (self.height) } role="img" aria-label=(self.description) {
                 g class="axes" {
-                    @for tick in self.x.scale.ticks(5) {
+                    @for tick in self.x_ticks() {
                         @if let Some(x) = self.place_x(tick.value) {
                             line class="grid" x1=(coordinate(x)) x2=(coordinate(x)) y1=(coordinate(top)) y2=(coordinate(bottom)) {}
                             text x=(coordinate(x)) y=(coordinate(bottom + 15.0)) text-anchor="middle" { (tick.label) }
@@ -343,7 +344,7 @@ pub(crate) fn bars(description: &str, axis_name: &str, rows: &[Bar]) -> Option<M
     Some(html! {
         svg class="plot" viewBox={ "0 0 " (WIDTH) " " (height) } role="img" aria-label=(description) {
             g class="axes" {
-                @for tick in scale.ticks(5) {
+                @for tick in roomy(scale.ticks(5), right - left, CHARACTER) {
                     @if let Some(x) = place(tick.value) {
                         line class="grid" x1=(coordinate(x)) x2=(coordinate(x)) y1="4" y2=(coordinate(bottom)) {}
                         text x=(coordinate(x)) y=(coordinate(bottom + 15.0)) text-anchor="middle" { (tick.label) }

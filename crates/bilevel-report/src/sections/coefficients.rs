@@ -93,11 +93,12 @@ fn bars_finding(rows: &[Bar], n: usize) -> String {
 fn by_rank(fit: &Fit, sorted: &[(usize, f64)]) -> Markup {
     let total: f64 = sorted.iter().map(|(_, c)| c.abs()).sum();
     let top: f64 = sorted.iter().take(10).map(|(_, c)| c.abs()).sum();
-    let finding = format!(
-        "The 10 largest of {} coefficients carry {} of the total magnitude",
-        count(sorted.len()),
-        percent(top / total)
-    );
+    let finding = if total.is_finite() {
+        let share = percent(top / total);
+        format!("The 10 largest of {} coefficients carry {share} of the total magnitude", count(sorted.len()))
+    } else {
+        format!("The {} coefficients by rank", count(sorted.len()))
+    };
     let drawn: Vec<Dot> = evenly_in_log_rank(sorted.len(), DRAWN)
         .into_iter()
         .map(|i| {

@@ -166,7 +166,7 @@ fn caution(fit: &Fit) -> Markup {
             "There is no test score to quote. To get one, put rows aside before anything else happens: run again with "
             code { "--test-fraction 0.2" } ", or give a file with " code { "--test FILE" } "."
         }
-        @if fit.record.loss == LossKind::Squared { " (Squared errors are halved here, ½(truth − prediction)², as in training.)" }
+        @if fit.record.loss == LossKind::Squared { " (Squared errors are halved here, ½(truth − prediction)², as in training.)" }
     }
 }
 

@@ -69,7 +69,7 @@ fn scatter(predictions: &Predictions) -> Markup {
     let finding = match summary.r2 {
         Some(r2) if r2 > 0.0 => format!("Predictions explain {} of the variance on {who}", percent(r2)),
         Some(r2) => format!("Predictions are no better than the mean on {who} (R² = {})", significant(r2, 2)),
-        None => format!("The truth is the same on all {who}"),
+        None => format!("The truth does not vary on these {}", words::origin(predictions.origin)),
     };
     let shown = thinned(&pairs, DRAWN);
     let values: Vec<f64> = shown.iter().flat_map(|&(b, z)| [b, z]).collect();

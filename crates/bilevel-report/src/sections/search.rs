@@ -68,7 +68,8 @@ fn over_lambda(fit: &Fit) -> Markup {
     };
     let description = format!("Criterion as a function of lambda, {} points. {finding}", curve.len());
     let plot = Plot::new(description, Axis::new("λ", x), Axis::new(record.criterion.name.clone(), y), 290.0);
-    let labels = plot.x_ticks().iter().filter_map(|&t| Some((t, features_near(&curve, t)?))).collect();
+    let labels =
+        plot.x_ticks().iter().filter_map(|t| Some((t.value, features_near(&curve, t.value)?))).collect();
     let mut plot = plot.above("features used", labels);
     let band: Vec<_> = curve
         .iter()
@@ -135,7 +136,7 @@ fn along_the_search(fit: &Fit) -> Markup {
     let finding = search_finding(&values);
     let n = fit.record.trace.len();
     let description = format!("Criterion at each of {n} outer steps. {finding}");
-    let x = Scale::fixed(0.5, n as f64 + 0.5);
+    let x = Scale::counting(n);
     let mut plot = Plot::new(
         description,
         Axis::new("outer step", x),

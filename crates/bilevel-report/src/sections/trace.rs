@@ -54,12 +54,8 @@ fn small(trace: &[Step], finding: String, axis: &str, series: Vec<Series>, log: 
     };
     let n = trace.len();
     let description = format!("{axis} at each of {n} outer steps. {finding}");
-    let mut plot = Plot::new(
-        description,
-        Axis::new("outer step", Scale::fixed(0.5, n as f64 + 0.5)),
-        Axis::new(axis, y),
-        230.0,
-    );
+    let mut plot =
+        Plot::new(description, Axis::new("outer step", Scale::counting(n)), Axis::new(axis, y), 230.0);
     shade_stages(&mut plot, trace);
     for s in &series {
         let points: Vec<(f64, f64)> =

@@ -101,7 +101,7 @@ fn sorted_profile(fit: &Fit, census: &Census) -> Markup {
     };
     let last = sorted.len();
     let many = last > DRAWN;
-    let x = if many { Scale::log([1.0, last as f64]) } else { Some(Scale::fixed(0.5, last as f64 + 0.5)) };
+    let x = if many { Scale::log([1.0, last as f64]) } else { Some(Scale::counting(last)) };
     let (Some(x), Some(y)) = (x, Scale::log([low, high])) else {
         return explanation(&finding, "The weights are too large to be drawn.");
     };
