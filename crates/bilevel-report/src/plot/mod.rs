@@ -3,14 +3,18 @@
 //! Colours, line widths and text sizes come from the page's style sheet by class, so that the same drawing serves light, dark and print.
 //! Widely used plotting crates fix their colours and sizes in the drawing; that is why this one is here. Everything is escaped by `maud`.
 
+mod bars;
 mod scale;
+mod thinning;
 
 use std::fmt::Write as _;
 
 use maud::{Markup, html};
 
+pub(crate) use bars::{Bar, bars};
 pub(crate) use scale::Scale;
 use scale::{Tick, roomy};
+pub(crate) use thinning::{evenly_in_log_rank, thinned};
 
 /// Width of every drawing in its own units; heights vary. Text is 12 units high on narrow screens.
 const WIDTH: f64 = 400.0;
@@ -320,58 +324,6 @@ fn subscripted(label: &str) -> Markup {
     }
 }
 
-/// One row of a bar chart.
-#[derive(Debug, Clone)]
-pub(crate) struct Bar {
-    pub name: String,
-    pub value: f64,
-    pub tip: String,
-}
-
-/// Named horizontal bars from zero, positive ones to the right in blue and negative ones to the left in vermillion.
-pub(crate) fn bars(description: &str, axis_name: &str, rows: &[Bar]) -> Option<Markup> {
-    const ROW: f64 = 18.0;
-    const NAME_CHARACTERS: usize = 16;
-    /// Room for the numbers at the right.
-    const VALUES: f64 = 66.0;
-    let scale = Scale::linear(rows.iter().map(|r| r.value))?.including(0.0);
-    let longest = rows.iter().map(|r| r.name.chars().count().min(NAME_CHARACTERS)).max().unwrap_or(0);
-    let (left, right) = (8.0 + CHARACTER * (longest as f64 + 0.5), WIDTH - VALUES);
-    let bottom = 6.0 + ROW * rows.len() as f64;
-    let height = bottom + 40.0;
-    let place = |v: f64| scale.position(v).map(|t| left + (right - left) * t);
-    let zero = place(0.0)?;
-    Some(html! {
-        svg class="plot" viewBox={ "0 0 " (WIDTH) " " (height) } role="img" aria-label=(description) {
-            g class="axes" {
-                @for tick in roomy(scale.ticks(5), right - left, CHARACTER) {
-                    @if let Some(x) = place(tick.value) {
-                        line class="grid" x1=(coordinate(x)) x2=(coordinate(x)) y1="4" y2=(coordinate(bottom)) {}
-                        text x=(coordinate(x)) y=(coordinate(bottom + 15.0)) text-anchor="middle" { (tick.label) }
-                    }
-                }
-                @for (i, row) in rows.iter().enumerate() {
-                    text x=(coordinate(left - 6.0)) y=(coordinate(6.0 + ROW * i as f64 + 13.0)) text-anchor="end" {
-                        (crate::text::shortened(&row.name, NAME_CHARACTERS))
-                        @if row.name.chars().count() > NAME_CHARACTERS { title { (crate::text::name(&row.name)) } }
-                    }
-                    text class="value" x=(coordinate(WIDTH - 6.0)) y=(coordinate(6.0 + ROW * i as f64 + 13.0)) text-anchor="end" { (crate::text::number(row.value)) }
-                }
-                text class="axis-name" x=(coordinate(0.5 * (left + right))) y=(coordinate(height - 6.0)) text-anchor="middle" { (axis_name) }
-            }
-            g class="marks" {
-                @for (i, row) in rows.iter().enumerate() {
-                    @if let Some(x) = place(row.value) {
-                        rect class={ "bar " (if row.value < 0.0 { Color::Vermillion.class() } else { Color::Blue.class() }) }
-                            x=(coordinate(x.min(zero))) y=(coordinate(8.5 + ROW * i as f64)) width=(coordinate((x - zero).abs().max(0.8))) height="13" data-t=(row.tip) {}
-                    }
-                }
-            }
-            line class="frame" x1=(coordinate(zero)) x2=(coordinate(zero)) y1="4" y2=(coordinate(bottom)) {}
-        }
-    })
-}
-
 /// A plot with its finding as title, a legend and a note; where there is nothing to draw, `nothing` says why.
 pub(crate) fn figure(finding: &str, plot: Plot, legend: &[(Color, &str)], note: Markup) -> Markup {
     if plot.is_empty() {
@@ -400,35 +352,6 @@ pub(crate) fn framed(finding: &str, drawing: Markup, legend: &[(Color, &str)], n
 /// What stands in place of a plot that has nothing to show.
 pub(crate) fn explanation(finding: &str, why: &str) -> Markup {
     html! { div class="explanation" { h3 { (finding) } p { (why) } } }
-}
-
-/// At most about `limit` of the items, evenly spaced, always with the first and the last.
-pub(crate) fn thinned<T: Clone>(items: &[T], limit: usize) -> Vec<T> {
-    if items.len() <= limit || limit < 2 {
-        return items.to_vec();
-    }
-    let last = items.len() - 1;
-    (0..limit).map(|i| items[i * last / (limit - 1)].clone()).collect()
-}
-
-/// About `limit` of the indices 0 … n−1, evenly spaced on a logarithmic axis of ranks, with the first thirty and the last; all where
-/// there are at most `limit`.
-pub(crate) fn evenly_in_log_rank(n: usize, limit: usize) -> Vec<usize> {
-    if n <= limit {
-        return (0..n).collect();
-    }
-    let ratio = (n as f64).powf(1.0 / limit as f64);
-    let mut next = 0.0;
-    (0..n)
-        .filter(|&i| {
-            let rank = i as f64 + 1.0;
-            let keep = i < 30 || rank >= next || i + 1 == n;
-            if keep {
-                next = rank * ratio;
-            }
-            keep
-        })
-        .collect()
 }
 
 fn push_point(path: &mut String, command: char, (x, y): (f64, f64)) {
@@ -471,32 +394,5 @@ mod tests {
         plot.line(Color::Blue, &[(0.5, 0.5)]);
         let text = figure("Nothing", plot, &[], html! {}).into_string();
         assert!(!text.contains("<svg") && text.contains("not finite"), "{text}");
-    }
-
-    #[test]
-    fn thinning_keeps_the_ends_and_the_order() {
-        let items: Vec<usize> = (0..1001).collect();
-        let thin = thinned(&items, 101);
-        assert_eq!((thin.len(), thin[0], thin[100]), (101, 0, 1000));
-        assert!(thin.windows(2).all(|w| w[1] - w[0] == 10));
-        assert_eq!(thinned(&items[..3], 5), [0, 1, 2]);
-    }
-
-    #[test]
-    fn ranks_on_a_log_axis_keep_the_head_and_the_last() {
-        let ranks = evenly_in_log_rank(1_000_000, 250);
-        assert_eq!((ranks[29], ranks[ranks.len() - 1]), (29, 999_999));
-        assert!(ranks.len() <= 280, "{}", ranks.len());
-        let widest =
-            ranks.windows(2).skip(30).map(|w| (w[1] + 1) as f64 / (w[0] + 1) as f64).fold(0.0, f64::max);
-        assert!(widest < 1.1, "{widest}");
-        assert_eq!(evenly_in_log_rank(3, 250), [0, 1, 2]);
-    }
-
-    #[test]
-    fn names_are_escaped_in_drawings() {
-        let rows = [Bar { name: "<script>&\"".into(), value: 1.0, tip: "<b>".into() }];
-        let svg = bars("d", "coefficient", &rows).unwrap().into_string();
-        assert!(!svg.contains("<script>") && svg.contains("&lt;script&gt;&amp;"), "{svg}");
     }
 }

@@ -133,8 +133,8 @@ fn along_the_search(fit: &Fit) -> Markup {
             "No outer step was recorded, so there is no search to show.",
         );
     };
-    let finding = search_finding(&values);
     let n = fit.record.trace.len();
+    let finding = search_finding(&values, n);
     let description = format!("Criterion at each of {n} outer steps. {finding}");
     let x = Scale::counting(n);
     let mut plot = Plot::new(
@@ -177,16 +177,16 @@ fn step_dot(i: usize, step: &Step) -> Dot {
     Dot { x: i as f64 + 1.0, y: step.value, tip, hollow: !step.accepted }
 }
 
-fn search_finding(values: &[f64]) -> String {
+fn search_finding(values: &[f64], n_steps: usize) -> String {
     let (first, best) = (values[0], values.iter().copied().fold(f64::INFINITY, f64::min));
-    if values.len() == 1 {
+    if n_steps == 1 {
         format!("The search took a single step; the criterion there is {}", number(first))
     } else if best < first {
         format!(
             "The search lowered the criterion from {} to {} in {} steps",
             number(first),
             number(best),
-            count(values.len())
+            count(n_steps)
         )
     } else {
         format!("No step of the search improved on its start, {}", number(first))
