@@ -12,3 +12,8 @@ pub mod kernel;
 pub mod outer;
 
 pub use error::{Error, Result};
+
+/// The examples of the README, compiled as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+pub struct Readme;
