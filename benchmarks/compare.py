@@ -69,7 +69,7 @@ class Task:
         return kind(5, shuffle=True, random_state=0)
 
     def judge_splits(self) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Splits that the answers are judged on: the common one, or three times 5 folds that nobody has seen."""
+        """Splits that answers are judged on: the common one, or three times 5 folds that nobody has seen."""
         if self.validation_rows is not None:
             return list(self.peer_splits().split())
         kind = StratifiedKFold if self.loss == "logistic" else KFold
@@ -157,10 +157,10 @@ def judged_error(task: Task, lam: float) -> float:
     for train, held_out in task.judge_splits():
         x, y = task.x[train], task.y[train]
         if task.loss == "squared":
-            model = celer.Lasso(alpha=lam, tol=1e-10, max_iter=1000).fit(x, y)
+            model = celer.Lasso(alpha=lam, tol=1e-8, max_iter=1000).fit(x, y)
             losses.append(0.5 * np.mean((model.predict(task.x[held_out]) - task.y[held_out]) ** 2))
         else:
-            model = celer.LogisticRegression(C=1 / (len(y) * lam), tol=1e-10, max_iter=1000).fit(x, y)
+            model = celer.LogisticRegression(C=1 / (len(y) * lam), tol=1e-8, max_iter=1000).fit(x, y)
             margin = task.y[held_out] * np.asarray(task.x[held_out] @ model.coef_.ravel()).ravel()
             losses.append(np.mean(np.logaddexp(0, -margin)))
     return float(np.mean(losses))
@@ -186,7 +186,7 @@ def generated(n: int, p: int, informative: int, seed: int = 0) -> tuple[np.ndarr
 def prepare(
     name: str, x: object, y: np.ndarray, options: argparse.Namespace, source: str, load: float
 ) -> Task:
-    """Brings data into the shape that each contender likes best and writes the files that the command needs."""
+    """Brings data into the shape that the peers like best; writes the files that the command needs."""
     validation_rows = None
     files = [source]
     if options.loss == "logistic":
@@ -237,7 +237,8 @@ def heading(options: argparse.Namespace) -> str:
     return (
         f"{version.stdout.strip()}, scikit-learn {sklearn.__version__}, celer {celer.__version__}, "
         f"numpy {np.__version__}, Python {platform.python_version()}; {processor()}, {os.cpu_count()} cores, "
-        f"{options.threads} threads; {options.loss} loss, {judged}, {options.rounds} alternating rounds, medians.\n"
+        f"{options.threads} threads; {options.loss} loss, {judged}, "
+        f"{options.rounds} alternating rounds, medians.\n"
     )
 
 
@@ -276,6 +277,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--bilevel", type=Path, default=REPOSITORY / "target/release/bilevel")
     options = parser.parse_args()
+    if not options.bilevel.exists():
+        parser.error(f"{options.bilevel} is not there; cargo build --release -p bilevel-cli makes it")
     if options.loss == "logistic" and not options.files:
         parser.error("the logistic loss needs files with two labels")
     return options
@@ -286,10 +289,9 @@ def main() -> None:
     warnings.filterwarnings("ignore", category=FutureWarning)
     options = arguments()
     print(heading(options))
-    print(
-        "| data | n x p | program | fit, s | times bilevel | max/min | with reading, s | lambda | judged error |"
-    )
-    print("|---|---|---|---|---|---|---|---|---|")
+    columns = ["data", "n x p", "program", "fit s", "times bilevel", "max/min", "with reading s", "lambda"]
+    columns.append("judged error")
+    print(f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}")
     with tempfile.TemporaryDirectory() as directory:
         options.directory = Path(directory)
         for task in tasks(options):

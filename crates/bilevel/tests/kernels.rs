@@ -7,11 +7,11 @@
 use bilevel::kernel::{Element, axpy, dot, sparse_axpy, sparse_dot, sparse_weighted_square, weighted_square};
 use proptest::prelude::*;
 
-const MAX_LENGTH: usize = if cfg!(miri) { 40 } else { 200 };
+const MAX_LENGTH: usize = if cfg!(miri) { 24 } else { 200 };
 const MAX_OFFSET: usize = 9;
 
 fn config() -> ProptestConfig {
-    let cases = if cfg!(miri) { 8 } else { 400 };
+    let cases = if cfg!(miri) { 4 } else { 400 };
     ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(cases) }
 }
 
