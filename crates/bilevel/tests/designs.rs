@@ -1,5 +1,7 @@
 //! All storages of a design matrix are one matrix: dense, compressed columns, single precision and scaled agree in every product.
 
+#![allow(clippy::unwrap_used)] // the helpers make matrices that are valid by construction
+
 use bilevel::Error;
 use bilevel::design::{CscMatrix, DenseMatrix, Design, DesignMatrix, ScaledDesign};
 use proptest::prelude::*;
