@@ -92,6 +92,9 @@ fn assert_is_the_matrix(design: &impl DesignMatrix, expected: &Entries, v: &[f64
         let mut out = v.to_vec();
         design.column_axpy(j, s, &mut out);
         assert!((0..n).all(|i| out[i] == v[i] + s * column(i)));
+        let mut out = vec![s; n];
+        design.column_weighted_axpy(j, s, v, &mut out);
+        assert!((0..n).all(|i| out[i] == s + s * v[i] * column(i)));
     }
     let mut transposed = vec![f64::NAN; p];
     design.transpose_product_into(v, &mut transposed);

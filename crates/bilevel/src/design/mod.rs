@@ -30,6 +30,8 @@ pub trait DesignMatrix: Sync {
     fn column_dot(&self, column: usize, v: &[f64]) -> f64;
     /// out += s·a_j, with `out` of length n.
     fn column_axpy(&self, column: usize, s: f64, out: &mut [f64]);
+    /// out_i += s·w_i·a_ij, with `weights` and `out` of length n.
+    fn column_weighted_axpy(&self, column: usize, s: f64, weights: &[f64], out: &mut [f64]);
     /// Σ_i w_i a_ij².
     fn column_weighted_square(&self, column: usize, weights: &[f64]) -> f64;
     /// Calls `visit(i, a_ij)` for every stored entry of a column, in increasing row order.
@@ -183,6 +185,10 @@ impl DesignMatrix for Design {
     #[inline]
     fn column_axpy(&self, column: usize, s: f64, out: &mut [f64]) {
         each_storage!(self, m => m.column_axpy(column, s, out));
+    }
+    #[inline]
+    fn column_weighted_axpy(&self, column: usize, s: f64, weights: &[f64], out: &mut [f64]) {
+        each_storage!(self, m => m.column_weighted_axpy(column, s, weights, out));
     }
     #[inline]
     fn column_weighted_square(&self, column: usize, weights: &[f64]) -> f64 {

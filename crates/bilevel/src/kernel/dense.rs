@@ -105,6 +105,15 @@ pub fn weighted_square<T: Element>(a: &[T], w: &[f64]) -> f64 {
     (s0 + s1) + (s2 + s3) + tail
 }
 
+/// out_i += s·w_i·a_i.
+#[inline]
+pub fn weighted_axpy<T: Element>(s: f64, a: &[T], w: &[f64], out: &mut [f64]) {
+    debug_assert!(a.len() == w.len() && a.len() == out.len());
+    for ((o, &x), &w) in out.iter_mut().zip(a).zip(w) {
+        *o += s * w * x.to_f64();
+    }
+}
+
 /// Σ a_i v_i with `f32` storage and `f64` arithmetic.
 #[inline]
 pub(super) fn dot_widening(a: &[f32], v: &[f64]) -> f64 {
