@@ -2,8 +2,10 @@
 //!
 //! It looks for t with
 //!
-//!     Φ(P(θ+td)) ≤ Φ(θ) + c₁ hᵀ(P(θ+td) − θ)       sufficient decrease
-//!     d/dt Φ(P(θ+td)) ≥ c₂ hᵀd                      weak Wolfe, 0 < c₁ < c₂ < 1
+//! ```text
+//! Φ(P(θ+td)) ≤ Φ(θ) + c₁ hᵀ(P(θ+td) − θ)       sufficient decrease
+//! d/dt Φ(P(θ+td)) ≥ c₂ hᵀd                      weak Wolfe, 0 < c₁ < c₂ < 1
+//! ```
 //!
 //! by keeping a bracket (lo, hi) of which lo satisfies the first condition and not the second, and hi does not satisfy the first; t is doubled while hi = ∞,
 //! then the bracket is halved. For Φ locally Lipschitz and semialgebraic this ends with probability one, kinks or not, and the second
