@@ -40,8 +40,7 @@ pub(crate) fn implicit<D: DesignMatrix, L: Loss, P: Penalty>(
     let curvatures = problem.curvatures(&solution.predictor);
     let context = Context { problem, hyperparameters, solution, upper, curvatures: &curvatures, accuracy };
     let active: Vec<usize> = partition.blocks_in(BlockState::Active).filter(|&g| context.moves(g)).collect();
-    let biactive: Vec<usize> =
-        partition.blocks_in(BlockState::Biactive).filter(|&g| context.moves(g)).collect();
+    let biactive: Vec<usize> = partition.blocks_in(BlockState::Biactive).filter(|&g| context.moves(g)).collect();
     let mut selected = match policy {
         BiactivePolicy::Null => Vec::new(),
         BiactivePolicy::All => biactive.clone(),
@@ -52,12 +51,8 @@ pub(crate) fn implicit<D: DesignMatrix, L: Loss, P: Penalty>(
         let solve = system.solve(&context);
         let first_selected = system.reduced.n_columns() - selected.len();
         if policy == BiactivePolicy::SelfConsistent {
-            let coherent: Vec<usize> = selected
-                .iter()
-                .enumerate()
-                .filter(|(k, _)| solve.q[first_selected + k] > 0.0)
-                .map(|(_, &g)| g)
-                .collect();
+            let coherent: Vec<usize> =
+                selected.iter().enumerate().filter(|(k, _)| solve.q[first_selected + k] > 0.0).map(|(_, &g)| g).collect();
             if coherent.len() < selected.len() {
                 selected = coherent;
                 continue;
@@ -146,11 +141,7 @@ pub(super) struct Solve {
 }
 
 impl<'c, D: DesignMatrix> System<'c, D> {
-    fn new<L: Loss, P: Penalty>(
-        context: &Context<'c, '_, D, L, P>,
-        active: &[usize],
-        selected: &[usize],
-    ) -> Self {
+    fn new<L: Loss, P: Penalty>(context: &Context<'c, '_, D, L, P>, active: &[usize], selected: &[usize]) -> Self {
         let blocks = context.problem.penalty.blocks();
         let mut reduced = ReducedDesign::new(context.problem.design);
         let mut ranges = Vec::with_capacity(active.len());
@@ -238,39 +229,21 @@ impl<'c, D: DesignMatrix> System<'c, D> {
         let warm: HashMap<u32, f64> = context.upper.warm_start.iter().copied().collect();
         let mut q: Vec<f64> = self.features.iter().map(|j| warm.get(j).copied().unwrap_or(0.0)).collect();
         let diagonal = curvature.diagonal(&self.columns, sums);
-        let inverse_diagonal: Vec<f64> =
-            diagonal.iter().map(|d| if *d > 0.0 { 1.0 / d } else { 1.0 }).collect();
+        let inverse_diagonal: Vec<f64> = diagonal.iter().map(|d| if *d > 0.0 { 1.0 / d } else { 1.0 }).collect();
         let mut work = Vec::new();
         let product = |v: &[f64], out: &mut [f64]| {
             curvature.product_into(&self.columns, sums, v, &mut work, out);
             self.curved(context, |range, lambda, block| {
-                context.problem.penalty.add_hessian_product(
-                    block,
-                    lambda,
-                    &v[range.clone()],
-                    &mut out[range],
-                );
+                context.problem.penalty.add_hessian_product(block, lambda, &v[range.clone()], &mut out[range]);
             });
         };
         let tolerance = context.accuracy.adjoint_residual;
-        let outcome = conjugate_gradient(
-            product,
-            &inverse_diagonal,
-            &self.right_side,
-            &mut q,
-            tolerance,
-            10 * size + 100,
-        );
+        let outcome = conjugate_gradient(product, &inverse_diagonal, &self.right_side, &mut q, tolerance, 10 * size + 100);
         let smallest_eigenvalue = outcome.smallest_quotient.max(context.hyperparameters.ridge);
         Solve { q, residual: outcome.residual, smallest_eigenvalue }
     }
 
-    fn assemble<L: Loss, P: Penalty>(
-        &self,
-        context: &Context<'_, '_, D, L, P>,
-        solve: Solve,
-        biactive: usize,
-    ) -> Adjoint {
+    fn assemble<L: Loss, P: Penalty>(&self, context: &Context<'_, '_, D, L, P>, solve: Solve, biactive: usize) -> Adjoint {
         let penalty = context.problem.penalty;
         let mut lambda = Vec::with_capacity(self.active.len() + self.selected.len());
         let mut ridge = 0.0;

@@ -57,7 +57,7 @@ pub(super) fn solve<D: DesignMatrix, L: Loss, P: Penalty>(
         if now.gap > 0.3 * best.gap && now.violation > 0.3 * best.violation {
             sharpen *= 0.03;
             stalled += 1;
-            if stalled >= if now.gap <= tolerance { 1 } else { 5 } {
+            if stalled >= if now.gap <= tolerance.max(1e-13) { 1 } else { 5 } {
                 break;
             }
         } else {
@@ -68,11 +68,7 @@ pub(super) fn solve<D: DesignMatrix, L: Loss, P: Penalty>(
     let solution = state.solution;
     // A gap of 1e-3 of the null objective is no solution at all; anything better is returned with its gap.
     if solution.relative_gap.is_nan() || solution.relative_gap > tolerance.max(1e-3) {
-        return Err(Error::LowerLevel {
-            iterations: solution.iterations,
-            gap: solution.relative_gap,
-            tolerance,
-        });
+        return Err(Error::LowerLevel { iterations: solution.iterations, gap: solution.relative_gap, tolerance });
     }
     Ok(solution)
 }
@@ -92,11 +88,7 @@ struct State<'s, 'a, D, L, P> {
 }
 
 impl<'s, 'a, D: DesignMatrix, L: Loss, P: Penalty> State<'s, 'a, D, L, P> {
-    fn new(
-        problem: &'s SparseGlm<'a, D, L, P>,
-        hyperparameters: &'s Hyperparameters,
-        start: Option<&Solution>,
-    ) -> Self {
+    fn new(problem: &'s SparseGlm<'a, D, L, P>, hyperparameters: &'s Hyperparameters, start: Option<&Solution>) -> Self {
         let (n, p) = (problem.design.n_rows(), problem.design.n_columns());
         let mut solution = match start {
             Some(s) if s.coefficients.len() == p && s.predictor.len() == n => s.clone(),
@@ -150,8 +142,7 @@ impl<'s, 'a, D: DesignMatrix, L: Loss, P: Penalty> State<'s, 'a, D, L, P> {
     /// Objective and gap at the current point.
     fn measure(&mut self) {
         let solution = &self.solution;
-        let objective =
-            self.problem.objective(self.hyperparameters, &solution.coefficients, &solution.predictor);
+        let objective = self.problem.objective(self.hyperparameters, &solution.coefficients, &solution.predictor);
         self.solution.objective = objective;
         self.solution.gap = self.problem.gap(self.hyperparameters, &self.solution);
         self.solution.relative_gap = self.solution.gap / self.problem.null_model().objective;
@@ -213,16 +204,14 @@ impl<'s, 'a, D: DesignMatrix, L: Loss, P: Penalty> State<'s, 'a, D, L, P> {
     /// Prox-Newton on the working set, until no block violates its condition by more than `target`.
     fn solve_on(&mut self, working_set: &[usize], target: f64) {
         let problem = self.problem;
-        let columns: Vec<u32> =
-            working_set.iter().flat_map(|&g| problem.penalty.blocks().members(g)).copied().collect();
+        let columns: Vec<u32> = working_set.iter().flat_map(|&g| problem.penalty.blocks().members(g)).copied().collect();
         let quadratic_loss = L::MAX_THIRD_DERIVATIVE == 0.0;
         let mut buffer = Vec::new();
         let mut inner = target;
         for step in 0..MAX_NEWTON_STEPS {
             let slopes = problem.slopes(&self.solution.predictor);
             let weights = problem.curvatures(&self.solution.predictor);
-            let curvature =
-                Curvature::new(problem.design, &weights, self.hyperparameters.ridge, problem.intercept);
+            let curvature = Curvature::new(problem.design, &weights, self.hyperparameters.ridge, problem.intercept);
             let sums = curvature.column_sums(&columns);
             let diagonal = curvature.diagonal(&columns, &sums);
             let blocks = self.local_blocks(working_set, &columns, &curvature, &sums, &diagonal, &mut buffer);
@@ -230,9 +219,7 @@ impl<'s, 'a, D: DesignMatrix, L: Loss, P: Penalty> State<'s, 'a, D, L, P> {
             let gradient: Vec<f64> = columns
                 .iter()
                 .zip(&start)
-                .map(|(&j, y)| {
-                    problem.design.column_dot(j as usize, &slopes) + self.hyperparameters.ridge * y
-                })
+                .map(|(&j, y)| problem.design.column_dot(j as usize, &slopes) + self.hyperparameters.ridge * y)
                 .collect();
             let violation = violation(problem.penalty, &blocks, &start, &gradient);
             self.violation = violation;
@@ -246,8 +233,7 @@ impl<'s, 'a, D: DesignMatrix, L: Loss, P: Penalty> State<'s, 'a, D, L, P> {
             let mut y = start.clone();
             let outcome;
             if use_gram(problem.design, &columns) {
-                let mut model =
-                    GramModel::new(curvature.gram(&columns, &sums, &mut buffer), gradient.clone());
+                let mut model = GramModel::new(curvature.gram(&columns, &sums, &mut buffer), gradient.clone());
                 outcome = coordinate_descent(&mut model, problem.penalty, &blocks, &mut y, settings);
             } else {
                 let mut model = ColumnModel::new(&curvature, &columns, &sums, &diagonal, &slopes, &start);
@@ -294,14 +280,7 @@ impl<'s, 'a, D: DesignMatrix, L: Loss, P: Penalty> State<'s, 'a, D, L, P> {
     /// Moves the coefficients on the working set from `start` towards `y`: all the way if the objective decreases enough, else halving.
     ///
     /// Returns whether anything moved.
-    fn line_search(
-        &mut self,
-        columns: &[u32],
-        blocks: &LocalBlocks,
-        start: &[f64],
-        y: &[f64],
-        gradient: &[f64],
-    ) -> bool {
+    fn line_search(&mut self, columns: &[u32], blocks: &LocalBlocks, start: &[f64], y: &[f64], gradient: &[f64]) -> bool {
         let problem = self.problem;
         let direction: Vec<f64> = y.iter().zip(start).map(|(y, s)| y - s).collect();
         if direction.iter().all(|d| *d == 0.0) {
@@ -322,8 +301,7 @@ impl<'s, 'a, D: DesignMatrix, L: Loss, P: Penalty> State<'s, 'a, D, L, P> {
                 };
                 ridge + (0..blocks.lambda.len()).map(weighted).sum::<f64>()
             };
-            let loss_value =
-                |predictor: &[f64]| problem.loss.mean(problem.sample_weights, problem.targets, predictor);
+            let loss_value = |predictor: &[f64]| problem.loss.mean(problem.sample_weights, problem.targets, predictor);
             let before = loss_value(&self.solution.predictor) + penalty_value(0.0);
             let ridge_slope: f64 =
                 start.iter().zip(&direction).map(|(s, d)| self.hyperparameters.ridge * s * d).sum();
@@ -333,12 +311,9 @@ impl<'s, 'a, D: DesignMatrix, L: Loss, P: Penalty> State<'s, 'a, D, L, P> {
             // Decreases below this are rounding; the model is exact enough there to take the full step.
             let noise = 1e-14 * before.abs();
             loop {
-                let mut predictor: Vec<f64> =
-                    self.solution.predictor.iter().zip(&image).map(|(z, d)| z + step * d).collect();
+                let mut predictor: Vec<f64> = self.solution.predictor.iter().zip(&image).map(|(z, d)| z + step * d).collect();
                 let shift = if problem.intercept { problem.optimal_shift(&mut predictor) } else { 0.0 };
-                if loss_value(&predictor) + penalty_value(step)
-                    <= before + 0.01 * step * slope.min(0.0) + noise
-                {
+                if loss_value(&predictor) + penalty_value(step) <= before + 0.01 * step * slope.min(0.0) + noise {
                     self.solution.predictor = predictor;
                     self.solution.intercept += shift;
                     break;

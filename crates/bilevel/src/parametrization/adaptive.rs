@@ -38,19 +38,10 @@ impl Parametrization for Adaptive {
 
     fn hyperparameters(&self, theta: &[f64]) -> Hyperparameters {
         let weight = |(f, l): (&f64, &f64)| f * (theta[0] - theta[1] * l).exp();
-        Hyperparameters {
-            lambda: self.factors.iter().zip(&self.log_sizes).map(weight).collect(),
-            ridge: self.ridge.value(theta),
-        }
+        Hyperparameters { lambda: self.factors.iter().zip(&self.log_sizes).map(weight).collect(), ridge: self.ridge.value(theta) }
     }
 
-    fn pull_back(
-        &self,
-        _theta: &[f64],
-        hyperparameters: &Hyperparameters,
-        adjoint: &Adjoint,
-        out: &mut [f64],
-    ) {
+    fn pull_back(&self, _theta: &[f64], hyperparameters: &Hyperparameters, adjoint: &Adjoint, out: &mut [f64]) {
         for &(g, slope) in &adjoint.lambda {
             let relative = hyperparameters.lambda[g as usize] * slope;
             out[0] += relative;
@@ -65,7 +56,7 @@ impl Parametrization for Adaptive {
             l * l * (1.0 + s * s)
         };
         let weights = adjoint.lambda.iter().map(square).sum::<f64>().sqrt();
-        if self.ridge.n_parameters() == 1 { weights.max(hyperparameters.ridge) } else { weights }
+        if self.ridge.moves() { weights.hypot(hyperparameters.ridge) } else { weights }
     }
 
     fn bounds(&self) -> (Vec<f64>, Vec<f64>) {
@@ -75,10 +66,6 @@ impl Parametrization for Adaptive {
     }
 
     fn parameter_name(&self, k: usize) -> String {
-        ["log lambda of the largest coefficient", "adaptive exponent", "log ridge"]
-            .get(k)
-            .copied()
-            .unwrap_or("")
-            .to_string()
+        ["log lambda of the largest coefficient", "adaptive exponent", "log ridge"].get(k).copied().unwrap_or("").to_string()
     }
 }
