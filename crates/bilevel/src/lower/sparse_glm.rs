@@ -1,6 +1,8 @@
 //! Sparse generalized linear models: weighted loss, ridge, and a block penalty.
 //!
-//!     min_{y,c}  Σ_i s_i f(b_i, a_iᵀy + c) + (α/2)‖y‖² + Σ_g λ_g ρ(y_g),     s_i ≥ 0, Σ s_i = 1
+//! ```text
+//! min_{y,c}  Σ_i s_i f(b_i, a_iᵀy + c) + (α/2)‖y‖² + Σ_g λ_g ρ(y_g),     s_i ≥ 0, Σ s_i = 1
+//! ```
 //!
 //! The sample weights s make folds of one design: a held-out row has weight 0. The intercept c is never penalized.
 

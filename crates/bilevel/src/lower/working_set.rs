@@ -1,11 +1,13 @@
 //! The working-set prox-Newton solver of the sparse generalized linear model.
 //!
-//!     repeat   correlations Aᵀ(s∘f'), duality gap                                  one pass over the matrix
-//!              working set = support + the blocks that violate their condition most
-//!              repeat   quadratic model of the loss on the working set
-//!                       minimize model + penalty                                  coordinate descent, then Newton on the support
-//!                       line search                                               squared loss: the full step is exact
-//!     until    the gap is small
+//! ```text
+//! repeat   correlations Aᵀ(s∘f'), duality gap                                  one pass over the matrix
+//!          working set = support + the blocks that violate their condition most
+//!          repeat   quadratic model of the loss on the working set
+//!                   minimize model + penalty                                  coordinate descent, then Newton on the support
+//!                   line search                                               squared loss: the full step is exact
+//! until    the gap is small
+//! ```
 //!
 //! The working set doubles with the support, so that work is proportional to the support and not to p. On a working set that is small next to the
 //! data the model holds its Hessian (Gram) matrix; on a large one it works through the columns.

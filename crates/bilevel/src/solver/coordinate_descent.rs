@@ -1,6 +1,8 @@
 //! Block coordinate descent on a penalized convex quadratic, finished by Newton steps on the support.
 //!
-//!     min_y  q(y) + Σ_g λ_g ρ(y_g),     q a convex quadratic given by its diagonal, gradient and updates
+//! ```text
+//! min_y  q(y) + Σ_g λ_g ρ(y_g),     q a convex quadratic given by its diagonal, gradient and updates
+//! ```
 //!
 //! Coordinate descent finds the support; once it rests from one sweep to the next, the problem is smooth there, and a Newton step
 //! (Cholesky where the model has its Hessian, conjugate gradients where not) lands on the minimizer of the face: exactly for ℓ1, where the face
