@@ -4,28 +4,30 @@
 //! H q = −Ãᵀω,     ∂Φ/∂λ_g = ∇ρ(y_g)ᵀ q_g,     ∂Φ/∂α = y_Sᵀ q_S
 //! ```
 //!
-//! Ã holds the columns of the reduced design (centered in the h-weighted mean where there is an intercept), H = ÃᵀDÃ + αI + λ∇²ρ. A Cholesky
-//! factorization solves small systems, preconditioned conjugate gradients large or singular ones.
+//! Ã holds the columns of the reduced design (centered in the h-weighted mean where there is an intercept), H = ÃᵀDÃ + αI + λ∇²ρ. Systems
+//! are solved by conjugate gradients: where they are small, preconditioned by the Cholesky factor of the solver's cached Hessian (one product for the
+//! squared loss, whose Hessian is constant; a few for the others), else by the diagonal.
 //!
 //! Source: Pérez-Aros, Vilches, Villacís, "A variational analysis approach for bilevel hyperparameter optimization with sparse
 //! regularization"; Bertrand et al., "Implicit differentiation for fast hyperparameter selection in non-smooth convex learning", JMLR 23 (2022).
 
 use std::collections::HashMap;
+use std::sync::PoisonError;
 
 use crate::Result;
 use crate::design::DesignMatrix;
 use crate::loss::Loss;
-use crate::lower::{Adjoint, Curvature, Hyperparameters, Solution, SparseGlm, UpperGradient};
+use crate::lower::{Adjoint, CAPACITY, Curvature, Hyperparameters, Solution, SparseGlm, UpperGradient};
 use crate::outer::Accuracy;
 use crate::penalty::Penalty;
-use crate::solver::{Cholesky, conjugate_gradient};
+use crate::solver::{Cholesky, conjugate_gradient, diagonal_preconditioner};
 
 use super::partition::{BlockState, Partition};
 use super::reduced::ReducedDesign;
 use super::{BiactivePolicy, bound};
 
-/// Reduced systems up to this size are factorized.
-const LARGEST_FACTORIZATION: usize = 600;
+/// Products that a factorized system may take: one and a check, and a few more where it is so ill-conditioned that its solution needs refinement.
+const FEW_PRODUCTS: usize = 8;
 
 /// (∂y*/∂(λ, α))ᵀ∇_yL by the implicit function theorem, with biactive blocks selected by `policy`.
 pub(crate) fn implicit<D: DesignMatrix, L: Loss, P: Penalty>(
@@ -138,6 +140,8 @@ pub(super) struct Solve {
     pub(super) residual: f64,
     /// Estimate of the smallest eigenvalue of H; 0 if it is singular.
     pub(super) smallest_eigenvalue: f64,
+    /// Whether the asked residual was reached.
+    converged: bool,
 }
 
 impl<'c, D: DesignMatrix> System<'c, D> {
@@ -182,54 +186,71 @@ impl<'c, D: DesignMatrix> System<'c, D> {
     fn solve<L: Loss, P: Penalty>(&self, context: &Context<'_, '_, D, L, P>) -> Solve {
         let size = self.columns.len();
         if size == 0 {
-            return Solve { q: Vec::new(), residual: 0.0, smallest_eigenvalue: f64::INFINITY };
+            return Solve { q: Vec::new(), residual: 0.0, smallest_eigenvalue: f64::INFINITY, converged: true };
         }
         let curvature = context.curvature(&self.reduced);
         let sums = curvature.column_sums(&self.columns);
-        if size <= LARGEST_FACTORIZATION {
-            let hessian = self.hessian(context, &curvature, &sums);
-            if let Some(factor) = Cholesky::new(size, &hessian) {
-                let q = factor.solve(&self.right_side);
-                let residual = residual(&hessian, &q, &self.right_side);
-                return Solve { q, residual, smallest_eigenvalue: factor.smallest_eigenvalue() };
+        if size <= CAPACITY {
+            // For the squared loss the cached Hessian is exact; for others it is renewed here, and the next solve starts from it.
+            if let Some(factor) = self.cached_factor(context, L::MAX_THIRD_DERIVATIVE > 0.0) {
+                let solve = self.solve_iteratively(context, &curvature, &sums, Some(&factor), FEW_PRODUCTS);
+                if solve.converged {
+                    return solve;
+                }
             }
         }
-        self.solve_iteratively(context, &curvature, &sums)
+        self.solve_iteratively(context, &curvature, &sums, None, 10 * size + 100)
     }
 
-    fn hessian<L: Loss, P: Penalty>(
-        &self,
-        context: &Context<'_, '_, D, L, P>,
-        curvature: &Curvature<'_, ReducedDesign<'c, D>>,
-        sums: &[f64],
-    ) -> Vec<f64> {
+    /// Cholesky factor of the reduced Hessian on the solver's cached inner products, renewed at the solution if `fresh`.
+    ///
+    /// `None` if a combined column is among the reduced ones (they are not columns of the design), or if the matrix is singular.
+    fn cached_factor<L: Loss, P: Penalty>(&self, context: &Context<'_, '_, D, L, P>, fresh: bool) -> Option<Cholesky> {
+        let penalty = context.problem.penalty;
+        if self.selected.iter().any(|&g| penalty.blocks().members(g).len() > 1) {
+            return None;
+        }
+        let mut cache = context.problem.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        if fresh || cache.is_empty() {
+            cache.renew(context.curvatures);
+        }
+        let (ridge, intercept) = (context.hyperparameters.ridge, context.problem.intercept);
+        let mut hessian = cache.hessian(context.problem.design, &self.features, ridge, intercept).gram;
+        drop(cache);
         let size = self.columns.len();
-        let mut hessian = curvature.gram(&self.columns, sums, &mut Vec::new());
+        // A selected biactive coordinate moves along its exit direction: its row and column change sign with it.
+        let first_selected = size - self.selected.len();
+        for k in (first_selected..size).filter(|&k| self.reduced.column_factor(k) < 0.0) {
+            (0..size).for_each(|i| {
+                hessian[k * size + i] = -hessian[k * size + i];
+                hessian[i * size + k] = -hessian[i * size + k];
+            });
+        }
         let mut block_hessian = Vec::new();
         self.curved(context, |range, lambda, block| {
             block_hessian.clear();
             block_hessian.resize(block.len() * block.len(), 0.0);
-            context.problem.penalty.add_hessian(block, lambda, &mut block_hessian);
+            penalty.add_hessian(block, lambda, &mut block_hessian);
             for (r, i) in range.clone().enumerate() {
                 for (c, k) in range.clone().enumerate() {
                     hessian[k * size + i] += block_hessian[r * block.len() + c];
                 }
             }
         });
-        hessian
+        Cholesky::new(size, &hessian)
     }
 
+    /// Conjugate gradients, preconditioned by the factor of a nearby Hessian or by the diagonal.
     fn solve_iteratively<L: Loss, P: Penalty>(
         &self,
         context: &Context<'_, '_, D, L, P>,
         curvature: &Curvature<'_, ReducedDesign<'c, D>>,
         sums: &[f64],
+        nearby: Option<&Cholesky>,
+        max_products: usize,
     ) -> Solve {
-        let size = self.columns.len();
         let warm: HashMap<u32, f64> = context.upper.warm_start.iter().copied().collect();
         let mut q: Vec<f64> = self.features.iter().map(|j| warm.get(j).copied().unwrap_or(0.0)).collect();
-        let diagonal = curvature.diagonal(&self.columns, sums);
-        let inverse_diagonal: Vec<f64> = diagonal.iter().map(|d| if *d > 0.0 { 1.0 / d } else { 1.0 }).collect();
         let mut work = Vec::new();
         let product = |v: &[f64], out: &mut [f64]| {
             curvature.product_into(&self.columns, sums, v, &mut work, out);
@@ -238,9 +259,21 @@ impl<'c, D: DesignMatrix> System<'c, D> {
             });
         };
         let tolerance = context.accuracy.adjoint_residual;
-        let outcome = conjugate_gradient(product, &inverse_diagonal, &self.right_side, &mut q, tolerance, 10 * size + 100);
-        let smallest_eigenvalue = outcome.smallest_quotient.max(context.hyperparameters.ridge);
-        Solve { q, residual: outcome.residual, smallest_eigenvalue }
+        let outcome = match nearby {
+            Some(factor) => {
+                let precondition = |r: &[f64], out: &mut [f64]| out.copy_from_slice(&factor.solve(r));
+                conjugate_gradient(product, precondition, &self.right_side, &mut q, tolerance, max_products)
+            }
+            None => {
+                let diagonal = curvature.diagonal(&self.columns, sums);
+                let inverse: Vec<f64> = diagonal.iter().map(|d| if *d > 0.0 { 1.0 / d } else { 1.0 }).collect();
+                let precondition = diagonal_preconditioner(&inverse);
+                conjugate_gradient(product, precondition, &self.right_side, &mut q, tolerance, max_products)
+            }
+        };
+        let of_factor = nearby.map_or(f64::INFINITY, Cholesky::smallest_eigenvalue);
+        let smallest_eigenvalue = of_factor.min(outcome.smallest_quotient).max(context.hyperparameters.ridge);
+        Solve { q, residual: outcome.residual, smallest_eigenvalue, converged: outcome.converged }
     }
 
     fn assemble<L: Loss, P: Penalty>(&self, context: &Context<'_, '_, D, L, P>, solve: Solve, biactive: usize) -> Adjoint {
@@ -274,14 +307,4 @@ impl<'c, D: DesignMatrix> System<'c, D> {
             warm_start: self.features.iter().copied().zip(solve.q).collect(),
         }
     }
-}
-
-/// ‖b − Hq‖ for a symmetric H.
-fn residual(hessian: &[f64], q: &[f64], b: &[f64]) -> f64 {
-    let size = q.len();
-    let mut rest = b.to_vec();
-    for (k, &q) in q.iter().enumerate() {
-        crate::kernel::axpy(-q, &hessian[k * size..(k + 1) * size], &mut rest);
-    }
-    rest.iter().map(|r| r * r).sum::<f64>().sqrt()
 }

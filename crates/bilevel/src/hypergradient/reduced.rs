@@ -28,6 +28,11 @@ impl<'a, D: DesignMatrix> ReducedDesign<'a, D> {
         self.starts.push(self.columns.len());
     }
 
+    /// The factor of a column that is a multiple of a single column (the first factor, if it is not).
+    pub(super) fn column_factor(&self, column: usize) -> f64 {
+        self.factors[self.starts[column]]
+    }
+
     fn parts(&self, column: usize) -> impl Iterator<Item = (usize, f64)> + '_ {
         let range = self.starts[column]..self.starts[column + 1];
         self.columns[range.clone()].iter().zip(&self.factors[range]).map(|(&j, &f)| (j as usize, f))

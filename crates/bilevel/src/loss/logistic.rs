@@ -37,6 +37,14 @@ impl Loss for Logistic {
         e / ((1.0 + e) * (1.0 + e))
     }
     #[inline]
+    fn value_and_derivative(&self, b: f64, z: f64) -> (f64, f64) {
+        let margin = b * z;
+        let e = (-margin.abs()).exp();
+        let value = e.ln_1p() + (-margin).max(0.0);
+        let wrong = if margin >= 0.0 { e / (1.0 + e) } else { 1.0 / (1.0 + e) };
+        (value, -b * wrong)
+    }
+    #[inline]
     fn derivatives(&self, b: f64, z: f64) -> (f64, f64) {
         let s = sigmoid(-b * z);
         (-b * s, s * (1.0 - s))

@@ -20,6 +20,10 @@ pub trait Loss: Copy + Send + Sync {
     fn derivative(&self, b: f64, z: f64) -> f64;
     /// ∂²f/∂z².
     fn curvature(&self, b: f64, z: f64) -> f64;
+    /// (f, ∂f/∂z), for the price of one exponential where there is one.
+    fn value_and_derivative(&self, b: f64, z: f64) -> (f64, f64) {
+        (self.value(b, z), self.derivative(b, z))
+    }
     /// (∂f/∂z, ∂²f/∂z²), for the price of one exponential where there is one.
     fn derivatives(&self, b: f64, z: f64) -> (f64, f64) {
         (self.derivative(b, z), self.curvature(b, z))

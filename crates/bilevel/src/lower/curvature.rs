@@ -12,6 +12,8 @@
 use crate::design::DesignMatrix;
 use crate::solver::QuadraticModel;
 
+use super::sparse_glm::Measured;
+
 /// ∇²F at one point, on demand for any set of columns.
 #[derive(Debug)]
 pub struct Curvature<'a, D> {
@@ -94,19 +96,19 @@ impl<'a, D: DesignMatrix> Curvature<'a, D> {
 }
 
 /// A quadratic model that holds its Hessian: for small working sets.
-pub(crate) struct GramModel {
+pub(crate) struct GramModel<'g> {
     size: usize,
-    gram: Vec<f64>,
+    gram: &'g [f64],
     gradient: Vec<f64>,
 }
 
-impl GramModel {
-    pub(crate) fn new(gram: Vec<f64>, gradient: Vec<f64>) -> Self {
+impl<'g> GramModel<'g> {
+    pub(crate) fn new(gram: &'g [f64], gradient: Vec<f64>) -> Self {
         Self { size: gradient.len(), gram, gradient }
     }
 }
 
-impl QuadraticModel for GramModel {
+impl QuadraticModel for GramModel<'_> {
     #[inline]
     fn gradient(&self, k: usize) -> f64 {
         self.gradient[k]
@@ -152,17 +154,17 @@ pub(crate) struct ColumnModel<'a, 'c, D> {
 }
 
 impl<'a, 'c, D: DesignMatrix> ColumnModel<'a, 'c, D> {
-    /// `slopes` = s_i f' at the current point, where it sums to zero if there is an intercept.
+    /// At the point measured as `at`, with coefficients `y` on the columns; the intercept is moved to its minimizer in the model.
     pub(crate) fn new(
         curvature: &'c Curvature<'a, D>,
         columns: &'c [u32],
         sums: &'c [f64],
         diagonal: &'c [f64],
-        slopes: &[f64],
+        at: &Measured,
         y: &[f64],
     ) -> Self {
         let ridge_part = y.iter().map(|y| curvature.ridge * y).collect();
-        Self { curvature, columns, sums, diagonal, ridge_part, residual: slopes.to_vec(), shift: 0.0, work: Vec::new() }
+        Self { curvature, columns, sums, diagonal, ridge_part, residual: at.slopes.clone(), shift: -at.slope_sum * curvature.inverse_total(), work: Vec::new() }
     }
 }
 

@@ -11,6 +11,7 @@ use crate::hypergradient::BiactivePolicy;
 use crate::outer::Accuracy;
 
 pub use curvature::Curvature;
+pub(crate) use gram_cache::CAPACITY;
 pub use sparse_glm::{NullModel, SparseGlm};
 
 /// Hyperparameters of a penalized model: one weight for each block of the penalty, and the ridge parameter.

@@ -27,8 +27,19 @@ pub struct SparseGlm<'a, D, L, P> {
     pub(crate) penalty: &'a P,
     pub(crate) intercept: bool,
     /// Inner products of columns, kept from one solve to the next.
-    pub(super) cache: Mutex<GramCache>,
+    pub(crate) cache: Mutex<GramCache>,
     null: NullModel,
+}
+
+/// The loss at a predictor.
+#[derive(Debug, Default)]
+pub(super) struct Measured {
+    /// Σ s_i f(b_i, z_i).
+    pub(super) loss: f64,
+    /// s_i f'(b_i, z_i).
+    pub(super) slopes: Vec<f64>,
+    /// Their sum: the derivative in the intercept.
+    pub(super) slope_sum: f64,
 }
 
 /// The model without features: only the intercept, if there is one.
@@ -99,6 +110,21 @@ impl<'a, D: DesignMatrix, L: Loss, P: Penalty> SparseGlm<'a, D, L, P> {
                 self.penalty.dual_norm(&block) / factors[g]
             })
             .fold(0.0, f64::max)
+    }
+
+    /// The loss and its slopes at a predictor, in one pass.
+    pub(super) fn measure(&self, predictor: &[f64]) -> Measured {
+        let mut measured = Measured { slopes: vec![0.0; predictor.len()], ..Measured::default() };
+        let samples = self.sample_weights.iter().zip(self.targets).zip(predictor).zip(&mut measured.slopes);
+        for (((&s, &b), &z), slope) in samples {
+            if s != 0.0 {
+                let (value, derivative) = self.loss.value_and_derivative(b, z);
+                *slope = s * derivative;
+                measured.loss += s * value;
+                measured.slope_sum += *slope;
+            }
+        }
+        measured
     }
 
     /// s_i f'(b_i, z_i).

@@ -25,6 +25,7 @@ use crate::{Error, Result};
 
 use super::curvature::{ColumnModel, GramModel};
 use super::gram_cache::{CAPACITY, GramCache};
+use super::sparse_glm::Measured;
 use super::{Curvature, Hyperparameters, Solution, SparseGlm};
 
 const MAX_WORKING_SETS: usize = 100;
@@ -76,26 +77,30 @@ pub(super) fn solve<D: DesignMatrix, L: Loss, P: Penalty>(
     Ok(solution)
 }
 
-/// The Hessian of the quadratic model on the working set.
-enum Model {
-    /// Held (column major).
-    Gram(Vec<f64>),
-    /// Worked through the columns, with these sample curvatures and their products with the columns.
-    Columns { weights: Vec<f64>, sums: Vec<f64> },
-}
-
-struct ModelParts {
-    hessian: Model,
+/// The quadratic model of the loss on the working set, with the intercept minimized out.
+struct QuadraticParts {
+    /// The Hessian (column major), where it is held.
+    hessian: Option<Vec<f64>>,
+    /// Sample curvatures h.
+    weights: Vec<f64>,
+    /// a_jᵀh of each column.
+    sums: Vec<f64>,
+    /// 1/Σh, or 0 without intercept.
+    inverse_total: f64,
     diagonal: Vec<f64>,
     blocks: LocalBlocks,
-    /// Whether the curvatures are those of the current point.
+    /// Coefficients at the expansion point.
+    start: Vec<f64>,
+    /// Gradient there.
+    gradient: Vec<f64>,
+    /// Whether the curvatures are those of the expansion point.
     is_fresh: bool,
 }
 
 /// What one prox-Newton step came to.
 struct Reached {
     violation: f64,
-    moved: bool,
+    at: Measured,
 }
 
 /// What an iteration is judged by.
@@ -176,7 +181,7 @@ impl<'s, 'a, D: DesignMatrix, L: Loss, P: Penalty> State<'s, 'a, D, L, P> {
     /// The violation, in units of the gradient, at which the inner solve may rest: what the final gap needs, or a fraction of what is
     /// violated now if that is more (early working sets are not worth solving exactly).
     fn inner_target(&self, tolerance: f64) -> f64 {
-        self.goal(tolerance).max(1e-3 * self.solution.gap / self.coefficient_scale())
+        self.goal(tolerance).max(1e-4 * self.solution.gap / self.coefficient_scale())
     }
 
     /// The violation that a relative gap of `tolerance` needs.
@@ -227,73 +232,85 @@ impl<'s, 'a, D: DesignMatrix, L: Loss, P: Penalty> State<'s, 'a, D, L, P> {
     }
 
     /// Prox-Newton on the working set, until no block violates its condition by more than `target`.
+    ///
+    /// The intercept is one more coordinate of the model, minimized out: the gradient below is that of the profiled loss.
     fn solve_on(&mut self, working_set: &[usize], target: f64) {
         let problem = self.problem;
         let columns: Vec<u32> = working_set.iter().flat_map(|&g| problem.penalty.blocks().members(g)).copied().collect();
         let quadratic_loss = L::MAX_THIRD_DERIVATIVE == 0.0;
-        let ridge = self.hyperparameters.ridge;
         let mut cache = problem.cache.lock().unwrap_or_else(PoisonError::into_inner);
         let mut last_violation = f64::INFINITY;
+        let mut at = problem.measure(&self.solution.predictor);
         for _ in 0..MAX_NEWTON_STEPS {
-            let slopes = problem.slopes(&self.solution.predictor);
-            let y: Vec<f64> = columns.iter().map(|&j| self.solution.coefficients[j as usize]).collect();
-            let gradient: Vec<f64> =
-                columns.iter().zip(&y).map(|(&j, y)| problem.design.column_dot(j as usize, &slopes) + ridge * y).collect();
-            let model = self.model(working_set, &columns, &mut cache);
-            self.violation = violation(problem.penalty, &model.blocks, &y, &gradient);
-            if last_violation.is_finite() && self.violation <= target {
+            let model = self.model(working_set, &columns, &at, &mut cache);
+            self.violation = violation(problem.penalty, &model.blocks, &model.start, &model.gradient);
+            let settled = !problem.intercept || at.slope_sum.abs() <= target;
+            if last_violation.is_finite() && self.violation <= target && settled {
                 break;
             }
-            if let Model::Gram(_) = model.hessian
-                && self.violation > SLOW_CONTRACTION * last_violation
-                && !quadratic_loss
-                && !model.is_fresh
-            {
+            let outlived = self.violation > (SLOW_CONTRACTION * last_violation).max(target) && !model.is_fresh;
+            if outlived && !quadratic_loss {
                 cache.clear();
                 last_violation = f64::INFINITY;
                 continue;
             }
             last_violation = self.violation;
             let tolerance = if quadratic_loss { target } else { target.max(0.01 * self.violation) };
-            let reached = self.minimize(model, &columns, &slopes, y, gradient, tolerance);
+            let Some(reached) = self.minimize(model, &columns, &at, tolerance) else { break };
             if quadratic_loss {
                 self.violation = reached.violation;
                 break;
             }
-            if !reached.moved {
-                break;
-            }
+            at = reached.at;
         }
         drop(cache);
         self.refresh();
     }
 
-    /// The quadratic model's Hessian: from the cache of inner products for small working sets, through the columns for large ones.
-    fn model(&self, working_set: &[usize], columns: &[u32], cache: &mut GramCache) -> ModelParts {
+    /// The quadratic model at the current point: its Hessian from the cache of inner products for small working sets, through the columns
+    /// for large ones.
+    fn model(&self, working_set: &[usize], columns: &[u32], at: &Measured, cache: &mut GramCache) -> QuadraticParts {
         let problem = self.problem;
         let ridge = self.hyperparameters.ridge;
-        let (hessian, diagonal, is_fresh);
+        let (hessian, sums, inverse_total, diagonal, weights, is_fresh);
         if columns.len() <= CAPACITY {
             is_fresh = cache.is_empty();
             if is_fresh {
                 cache.renew(&problem.curvatures(&self.solution.predictor));
             }
             let cached = cache.hessian(problem.design, columns, ridge, problem.intercept);
-            diagonal = cached.diagonal;
-            hessian = Model::Gram(cached.gram);
+            (diagonal, sums, inverse_total) = (cached.diagonal, cached.sums, cached.inverse_total);
+            weights = cache.weights().to_vec();
+            hessian = Some(cached.gram);
         } else {
-            let weights = problem.curvatures(&self.solution.predictor);
+            weights = problem.curvatures(&self.solution.predictor);
             let curvature = Curvature::new(problem.design, &weights, ridge, problem.intercept);
-            let sums = curvature.column_sums(columns);
-            diagonal = curvature.diagonal(columns, &sums);
+            sums = curvature.column_sums(columns);
+            (diagonal, inverse_total) = (curvature.diagonal(columns, &sums), curvature.inverse_total());
             is_fresh = true;
-            hessian = Model::Columns { weights, sums };
+            hessian = None;
         }
-        let blocks = self.local_blocks(working_set, columns, &hessian, &diagonal);
-        ModelParts { hessian, diagonal, blocks, is_fresh }
+        let start: Vec<f64> = columns.iter().map(|&j| self.solution.coefficients[j as usize]).collect();
+        let shift = inverse_total * at.slope_sum;
+        let gradient = (columns.iter().zip(&start).zip(&sums))
+            .map(|((&j, y), sum)| problem.design.column_dot(j as usize, &at.slopes) - shift * sum + ridge * y)
+            .collect();
+        let blocks = self.local_blocks(working_set, columns, hessian.as_deref(), &weights, &sums, &diagonal);
+        QuadraticParts { hessian, weights, sums, inverse_total, diagonal, blocks, start, gradient, is_fresh }
     }
 
-    fn local_blocks(&self, working_set: &[usize], columns: &[u32], hessian: &Model, diagonal: &[f64]) -> LocalBlocks {
+    fn local_blocks(
+        &self,
+        working_set: &[usize],
+        columns: &[u32],
+        hessian: Option<&[f64]>,
+        weights: &[f64],
+        sums: &[f64],
+        diagonal: &[f64],
+    ) -> LocalBlocks {
+        let largest_row_sum = |gram: &[f64], stride: usize, first: usize, last: usize| {
+            (first..last).map(|k| gram[k * stride + first..k * stride + last].iter().map(|v| v.abs()).sum()).fold(0.0, f64::max)
+        };
         let mut starts = vec![0];
         let mut lipschitz = Vec::with_capacity(working_set.len());
         for &g in working_set {
@@ -303,14 +320,12 @@ impl<'s, 'a, D: DesignMatrix, L: Loss, P: Penalty> State<'s, 'a, D, L, P> {
             // Gershgorin: the largest absolute row sum of the block's Hessian bounds its eigenvalues.
             lipschitz.push(match hessian {
                 _ if last - first == 1 => diagonal[first],
-                Model::Gram(gram) => (first..last)
-                    .map(|k| gram[k * columns.len() + first..k * columns.len() + last].iter().map(|v| v.abs()).sum())
-                    .fold(0.0, f64::max),
-                Model::Columns { weights, sums } => {
+                Some(gram) => largest_row_sum(gram, columns.len(), first, last),
+                None => {
                     let curvature =
                         Curvature::new(self.problem.design, weights, self.hyperparameters.ridge, self.problem.intercept);
                     let gram = curvature.gram(&columns[first..last], &sums[first..last], &mut Vec::new());
-                    gram.chunks(last - first).map(|row| row.iter().map(|v| v.abs()).sum()).fold(0.0, f64::max)
+                    largest_row_sum(&gram, last - first, 0, last - first)
                 }
             });
         }
@@ -318,87 +333,90 @@ impl<'s, 'a, D: DesignMatrix, L: Loss, P: Penalty> State<'s, 'a, D, L, P> {
         LocalBlocks { starts, lambda, lipschitz }
     }
 
-    /// Minimizes model + penalty from `start`, and moves there as far as the true objective agrees.
-    fn minimize(
-        &mut self,
-        model: ModelParts,
-        columns: &[u32],
-        slopes: &[f64],
-        start: Vec<f64>,
-        gradient: Vec<f64>,
-        tolerance: f64,
-    ) -> Reached {
+    /// Minimizes model + penalty, and moves there as far as the true objective agrees; `None` if nothing moved.
+    fn minimize(&mut self, model: QuadraticParts, columns: &[u32], at: &Measured, tolerance: f64) -> Option<Reached> {
         let problem = self.problem;
         let settings = CdSettings { tolerance, max_sweeps: 1000 };
-        let mut y = start.clone();
-        let outcome = match model.hessian {
-            Model::Gram(gram) => {
-                let mut quadratic = GramModel::new(gram, gradient.clone());
-                coordinate_descent(&mut quadratic, problem.penalty, &model.blocks, &mut y, settings)
-            }
-            Model::Columns { weights, sums } => {
-                let curvature = Curvature::new(problem.design, &weights, self.hyperparameters.ridge, problem.intercept);
-                let mut quadratic = ColumnModel::new(&curvature, columns, &sums, &model.diagonal, slopes, &start);
-                coordinate_descent(&mut quadratic, problem.penalty, &model.blocks, &mut y, settings)
-            }
+        let mut y = model.start.clone();
+        let outcome = if let Some(gram) = &model.hessian {
+            let mut quadratic = GramModel::new(gram, model.gradient.clone());
+            coordinate_descent(&mut quadratic, problem.penalty, &model.blocks, &mut y, settings)
+        } else {
+            let curvature = Curvature::new(problem.design, &model.weights, self.hyperparameters.ridge, problem.intercept);
+            let mut quadratic = ColumnModel::new(&curvature, columns, &model.sums, &model.diagonal, at, &model.start);
+            coordinate_descent(&mut quadratic, problem.penalty, &model.blocks, &mut y, settings)
         };
-        let moved = self.line_search(columns, &model.blocks, &start, &y, &gradient);
-        Reached { violation: outcome.violation, moved }
+        let at = self.line_search(columns, &model, &y, at)?;
+        Some(Reached { violation: outcome.violation, at })
     }
 
-    /// Moves the coefficients on the working set from `start` towards `y`: all the way if the objective decreases enough, else halving.
-    ///
-    /// Returns whether anything moved.
-    fn line_search(&mut self, columns: &[u32], blocks: &LocalBlocks, start: &[f64], y: &[f64], gradient: &[f64]) -> bool {
+    /// Moves from the model's start towards its minimizer `y`, with the intercept that belongs to it: all the way if the objective decreases
+    /// enough, else halving. `None` if nothing moves.
+    fn line_search(&mut self, columns: &[u32], model: &QuadraticParts, y: &[f64], at: &Measured) -> Option<Measured> {
         let problem = self.problem;
-        let direction: Vec<f64> = y.iter().zip(start).map(|(y, s)| y - s).collect();
-        if direction.iter().all(|d| *d == 0.0) {
-            return false;
-        }
+        let direction: Vec<f64> = y.iter().zip(&model.start).map(|(y, s)| y - s).collect();
         let mut image = vec![0.0; problem.design.n_rows()];
         for (&j, &d) in columns.iter().zip(&direction).filter(|(_, d)| **d != 0.0) {
             problem.design.column_axpy(j as usize, d, &mut image);
         }
-        let mut step = 1.0;
-        if L::MAX_THIRD_DERIVATIVE > 0.0 {
-            let penalty_value = |t: f64| -> f64 {
-                let point: Vec<f64> = start.iter().zip(&direction).map(|(s, d)| s + t * d).collect();
-                let ridge: f64 = point.iter().map(|y| 0.5 * self.hyperparameters.ridge * y * y).sum();
-                let weighted = |g: usize| {
-                    let block = &point[blocks.starts[g]..blocks.starts[g + 1]];
-                    if blocks.lambda[g] > 0.0 { blocks.lambda[g] * problem.penalty.value(block) } else { 0.0 }
-                };
-                ridge + (0..blocks.lambda.len()).map(weighted).sum::<f64>()
-            };
-            let loss_value = |predictor: &[f64]| problem.loss.mean(problem.sample_weights, problem.targets, predictor);
-            let before = loss_value(&self.solution.predictor) + penalty_value(0.0);
-            let ridge_slope: f64 =
-                start.iter().zip(&direction).map(|(s, d)| self.hyperparameters.ridge * s * d).sum();
-            let slope: f64 = gradient.iter().zip(&direction).map(|(g, d)| g * d).sum::<f64>() - ridge_slope
-                + penalty_value(1.0)
-                - penalty_value(0.0);
-            // Decreases below this are rounding; the model is exact enough there to take the full step.
-            let noise = 1e-14 * before.abs();
-            loop {
-                let mut predictor: Vec<f64> = self.solution.predictor.iter().zip(&image).map(|(z, d)| z + step * d).collect();
-                let shift = if problem.intercept { problem.optimal_shift(&mut predictor) } else { 0.0 };
-                if loss_value(&predictor) + penalty_value(step) <= before + 0.01 * step * slope.min(0.0) + noise {
-                    self.solution.predictor = predictor;
-                    self.solution.intercept += shift;
-                    break;
-                }
-                step *= 0.5;
-                if step < 1e-10 {
-                    return false;
-                }
-            }
-        } else {
-            crate::kernel::axpy(1.0, &image, &mut self.solution.predictor);
+        let shift = -model.inverse_total * (at.slope_sum + crate::kernel::dot(&model.sums, &direction));
+        if shift == 0.0 && direction.iter().all(|d| *d == 0.0) {
+            return None;
         }
-        for ((&j, &s), (&d, &y)) in columns.iter().zip(start).zip(direction.iter().zip(y)) {
+        image.iter_mut().for_each(|t| *t += shift);
+        let slope: f64 = at.slopes.iter().zip(&image).map(|(s, t)| s * t).sum();
+        let (step, measured) = self.sufficient_step(model, &direction, &image, slope, at)?;
+        self.solution.intercept += step * shift;
+        for ((&j, &s), (&d, &y)) in columns.iter().zip(&model.start).zip(direction.iter().zip(y)) {
             self.solution.coefficients[j as usize] = if step == 1.0 { y } else { s + step * d };
         }
-        true
+        Some(measured)
+    }
+
+    /// Armijo: the largest step 2⁻ᵏ that decreases the objective by a hundredth of what its slope promises; moves the predictor there.
+    fn sufficient_step(
+        &mut self,
+        model: &QuadraticParts,
+        direction: &[f64],
+        image: &[f64],
+        loss_slope: f64,
+        at: &Measured,
+    ) -> Option<(f64, Measured)> {
+        let problem = self.problem;
+        if L::MAX_THIRD_DERIVATIVE == 0.0 {
+            crate::kernel::axpy(1.0, image, &mut self.solution.predictor);
+            return Some((1.0, Measured::default()));
+        }
+        let penalties = |t: f64| model.penalties(problem.penalty, self.hyperparameters.ridge, direction, t);
+        let at_start = penalties(0.0);
+        let slope = (loss_slope + penalties(1.0) - at_start).min(0.0);
+        // Decreases below this are rounding; the model is exact enough there to take the full step.
+        let noise = 1e-14 * (at.loss + at_start).abs();
+        let mut step = 1.0;
+        while step > 1e-10 {
+            let predictor: Vec<f64> = self.solution.predictor.iter().zip(image).map(|(z, t)| z + step * t).collect();
+            let measured = problem.measure(&predictor);
+            if measured.loss + penalties(step) <= at.loss + at_start + 0.01 * step * slope + noise {
+                self.solution.predictor = predictor;
+                return Some((step, measured));
+            }
+            step *= 0.5;
+        }
+        None
+    }
+}
+
+impl QuadraticParts {
+    /// Ridge and penalty on the working set at start + t·direction.
+    fn penalties<P: Penalty>(&self, penalty: &P, ridge: f64, direction: &[f64], t: f64) -> f64 {
+        let point: Vec<f64> = self.start.iter().zip(direction).map(|(s, d)| s + t * d).collect();
+        let square: f64 = point.iter().map(|y| y * y).sum();
+        let blocks = &self.blocks;
+        let weighted = |g: usize| {
+            let block = &point[blocks.starts[g]..blocks.starts[g + 1]];
+            if blocks.lambda[g] > 0.0 { blocks.lambda[g] * penalty.value(block) } else { 0.0 }
+        };
+        0.5 * ridge * square + (0..blocks.lambda.len()).map(weighted).sum::<f64>()
     }
 }
 

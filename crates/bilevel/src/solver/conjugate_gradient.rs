@@ -2,6 +2,11 @@
 //!
 //! Source: Hestenes and Stiefel, "Methods of conjugate gradients for solving linear systems" (1952).
 
+/// The preconditioner diag(d)⁻¹, given the inverse entries.
+pub fn diagonal_preconditioner(inverse: &[f64]) -> impl FnMut(&[f64], &mut [f64]) + '_ {
+    move |r, out| out.iter_mut().zip(r).zip(inverse).for_each(|((o, r), d)| *o = r * d)
+}
+
 /// How a run of conjugate gradients ended.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct CgOutcome {
@@ -15,19 +20,20 @@ pub struct CgOutcome {
     pub converged: bool,
 }
 
-/// Solves A x = b from the start in `x`, with a diagonal preconditioner, until ‖b − Ax‖ ≤ `tolerance`·‖b‖ or `max_products` products.
+/// Solves A x = b from the start in `x`, until ‖b − Ax‖ ≤ `tolerance`·‖b‖ or `max_products` products.
 ///
-/// `product(v, out)` writes A v into `out`; `inverse_diagonal` approximates 1/diag(A).
+/// `product(v, out)` writes A v into `out`; `precondition(r, out)` writes an approximation of A⁻¹r, symmetric positive definite, into `out`.
 ///
 /// ```
 /// let mut x = vec![0.0, 0.0];
 /// let product = |v: &[f64], out: &mut [f64]| { out[0] = 2.0 * v[0]; out[1] = 4.0 * v[1]; };
-/// let outcome = bilevel::solver::conjugate_gradient(product, &[0.5, 0.25], &[2.0, 2.0], &mut x, 1e-12, 10);
+/// let identity = |r: &[f64], out: &mut [f64]| out.copy_from_slice(r);
+/// let outcome = bilevel::solver::conjugate_gradient(product, identity, &[2.0, 2.0], &mut x, 1e-12, 10);
 /// assert!(outcome.converged && (x[1] - 0.5).abs() < 1e-12);
 /// ```
 pub fn conjugate_gradient(
     mut product: impl FnMut(&[f64], &mut [f64]),
-    inverse_diagonal: &[f64],
+    mut precondition: impl FnMut(&[f64], &mut [f64]),
     b: &[f64],
     x: &mut [f64],
     tolerance: f64,
@@ -39,7 +45,8 @@ pub fn conjugate_gradient(
     let mut image = vec![0.0; size];
     product(x, &mut image);
     let mut residual: Vec<f64> = b.iter().zip(&image).map(|(b, a)| b - a).collect();
-    let mut z: Vec<f64> = residual.iter().zip(inverse_diagonal).map(|(r, d)| r * d).collect();
+    let mut z = vec![0.0; size];
+    precondition(&residual, &mut z);
     let mut direction = z.clone();
     let mut rho = dot(&residual, &z);
     let mut outcome = CgOutcome { products: 1, residual: dot(&residual, &residual).sqrt(), smallest_quotient: f64::INFINITY, converged: false };
@@ -55,7 +62,7 @@ pub fn conjugate_gradient(
         crate::kernel::axpy(step, &direction, x);
         crate::kernel::axpy(-step, &image, &mut residual);
         outcome.residual = dot(&residual, &residual).sqrt();
-        z.iter_mut().zip(&residual).zip(inverse_diagonal).for_each(|((z, r), d)| *z = r * d);
+        precondition(&residual, &mut z);
         let rho_next = dot(&residual, &z);
         let beta = rho_next / rho;
         rho = rho_next;

@@ -269,7 +269,8 @@ impl<'a> Face<'a> {
         };
         let mut direction = vec![0.0; size];
         // The face is solved to four digits a time: enough for the next sweep to judge the support, cheap enough to repeat.
-        super::conjugate_gradient(product, &inverse_diagonal, &negative, &mut direction, 1e-4, 200.min(2 * size + 10));
+        let precondition = super::diagonal_preconditioner(&inverse_diagonal);
+        super::conjugate_gradient(product, precondition, &negative, &mut direction, 1e-4, 200.min(2 * size + 10));
         direction.iter().all(|d| d.is_finite()).then_some(direction)
     }
 

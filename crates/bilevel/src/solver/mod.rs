@@ -5,5 +5,5 @@ mod conjugate_gradient;
 mod coordinate_descent;
 
 pub use cholesky::Cholesky;
-pub use conjugate_gradient::{CgOutcome, conjugate_gradient};
+pub use conjugate_gradient::{CgOutcome, conjugate_gradient, diagonal_preconditioner};
 pub use coordinate_descent::{CdOutcome, CdSettings, LocalBlocks, QuadraticModel, coordinate_descent};
