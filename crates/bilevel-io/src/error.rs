@@ -25,19 +25,10 @@ pub enum Place {
         /// The name or number of the column.
         column: String,
     },
-    /// A row of an array.
-    Row(usize),
     /// A column of a table.
     Column(String),
     /// An array inside an archive.
     Member(String),
-    /// A value of an array inside an archive.
-    MemberValue {
-        /// The array.
-        member: String,
-        /// Which value, in the order of the file.
-        entry: usize,
-    },
     /// The header of a binary file.
     Header,
 }
@@ -49,10 +40,8 @@ impl fmt::Display for Place {
             Self::Line(line) => write!(f, "line {line}: "),
             Self::Cell { line, column } => write!(f, "line {line}, column `{column}`: "),
             Self::Value { row, column } => write!(f, "row {row}, column `{column}`: "),
-            Self::Row(row) => write!(f, "row {row}: "),
             Self::Column(column) => write!(f, "column `{column}`: "),
             Self::Member(member) => write!(f, "member `{member}`: "),
-            Self::MemberValue { member, entry } => write!(f, "member `{member}`, entry {entry}: "),
             Self::Header => write!(f, "header: "),
         }
     }

@@ -1,8 +1,8 @@
 //! NumPy archives (`.npz`): dense members `X` and `y`, or a sparse matrix as `scipy.sparse.save_npz` writes it.
 
-use std::io::{Cursor, Read};
+use std::io::{BufReader, Cursor, Read, Seek};
 
-use bilevel::data::{FeatureNames, RawData, RawTarget};
+use bilevel::data::{FeatureNames, RawData};
 use zip::ZipArchive;
 use zip::result::ZipError;
 
@@ -43,12 +43,11 @@ pub(crate) fn read<T: Storage>(source: &Source<'_>, options: &ReadOptions) -> Re
     let design = if sparse {
         archive.sparse(options)?.into_design::<T>(source, options)?
     } else {
-        let content = archive.member("X")?;
-        Array::parse(source, Some("X"), &content)?.matrix::<T>(None, options.width())?.0
+        archive.array("X", |x| x.matrix::<T>(None, options.width()))?.0
     };
     let n_rows = bilevel::design::DesignMatrix::n_rows(&design);
     let target = match choice {
-        TargetChoice::Column(k) => Some(archive.target(&candidates[k], n_rows)?),
+        TargetChoice::Column(k) => Some(archive.array(&candidates[k], |y| y.target(n_rows))?),
         TargetChoice::File(path) => Some(read_target(&path, n_rows)?),
         TargetChoice::Default | TargetChoice::None => None,
     };
@@ -59,18 +58,35 @@ pub(crate) fn read<T: Storage>(source: &Source<'_>, options: &ReadOptions) -> Re
 
 struct Archive<'s, 'a> {
     source: &'s Source<'a>,
-    zip: ZipArchive<Cursor<Vec<u8>>>,
+    zip: ZipArchive<Box<dyn ReadSeek>>,
+    /// Length of the archive.
+    bytes: u64,
 }
+
+/// Deflate makes at most 1032 bytes of one (RFC 1951: 258 bytes from two bits); a claim beyond that is a lie.
+const DEFLATE_RATIO: u64 = 1032;
+
+/// Random access.
+trait ReadSeek: Read + Seek {}
+impl<R: Read + Seek> ReadSeek for R {}
 
 impl<'s, 'a> Archive<'s, 'a> {
     fn open(source: &'s Source<'a>) -> Result<Self, ReadError> {
-        let zip = ZipArchive::new(Cursor::new(source.content()?)).map_err(|e| {
+        let (input, bytes): (Box<dyn ReadSeek>, u64) = match source.as_file() {
+            Some(file) => (Box::new(BufReader::new(file?)), source.stored_bytes()),
+            None => {
+                let content = source.content()?;
+                let bytes = content.len() as u64;
+                (Box::new(Cursor::new(content)), bytes)
+            }
+        };
+        let zip = ZipArchive::new(input).map_err(|e| {
             source.malformed(
                 Place::File,
                 format!("not a zip archive or a damaged one ({e}); expected a whole NumPy archive"),
             )
         })?;
-        Ok(Self { source, zip })
+        Ok(Self { source, zip, bytes })
     }
 
     fn members(&self) -> Vec<String> {
@@ -85,38 +101,39 @@ impl<'s, 'a> Archive<'s, 'a> {
         self.members().iter().any(|m| m == member)
     }
 
-    /// The bytes of a member, decompressed.
-    fn member(&mut self, member: &str) -> Result<Vec<u8>, ReadError> {
+    /// Opens a member as an array.
+    fn array<R>(
+        &mut self,
+        member: &str,
+        read: impl FnOnce(Array<'_, '_, '_>) -> Result<R, ReadError>,
+    ) -> Result<R, ReadError> {
         let source = self.source;
         let error = |problem: String| source.malformed(Place::Member(member.to_string()), problem);
         let mut file = self.zip.by_name(&format!("{member}.npy")).map_err(|e| match e {
             ZipError::FileNotFound => error("it is missing; expected it beside the others".into()),
             e => error(format!("it cannot be unpacked ({e}); expected a whole member")),
         })?;
-        let mut content = Vec::new();
-        file.read_to_end(&mut content)
-            .map_err(|e| error(format!("it is damaged ({e}); expected a whole member")))?;
-        Ok(content)
-    }
-
-    fn target(&mut self, member: &str, n_rows: usize) -> Result<RawTarget, ReadError> {
-        let content = self.member(member)?;
-        Array::parse(self.source, Some(member), &content)?.target(n_rows)
+        let size = file.size();
+        if size > DEFLATE_RATIO.saturating_mul(self.bytes) {
+            let problem =
+                format!("it claims {size} bytes, more than the archive can hold; expected a whole archive");
+            return Err(error(problem));
+        }
+        read(Array::parse(source, Some(member), &mut file, size)?)
     }
 
     fn indices(&mut self, member: &str) -> Result<Vec<usize>, ReadError> {
-        let content = self.member(member)?;
-        Array::parse(self.source, Some(member), &content)?.indices()
+        self.array(member, |array| array.indices())
     }
 
     /// A matrix in one of SciPy's layouts.
     fn sparse(&mut self, options: &ReadOptions) -> Result<Triplets, ReadError> {
-        let content = self.member("format")?;
-        let format = Array::parse(self.source, Some("format"), &content)?;
-        if !format.is_text() || format.len() != 1 {
-            return Err(format.error("it is not the name of a layout; expected csr, csc or coo"));
-        }
-        let layout = format.text(0)?;
+        let layout = self.array("format", |format| {
+            if !format.is_text() || format.len() != 1 {
+                return Err(format.error("it is not the name of a layout; expected csr, csc or coo"));
+            }
+            format.texts().map(|texts| texts.concat())
+        })?;
         let shape = self.indices("shape")?;
         let &[n_rows, n_columns] = shape.as_slice() else {
             let problem = format!("{} dimensions; expected 2, samples times features", shape.len());
@@ -124,9 +141,7 @@ impl<'s, 'a> Archive<'s, 'a> {
         };
         let mut triplets =
             Triplets::new(self.source, Place::Member("shape".into()), n_rows, n_columns, options)?;
-        let content = self.member("data")?;
-        let data = Array::parse(self.source, Some("data"), &content)?;
-        let values = data.finite_numbers()?;
+        let values = self.array("data", |array| array.numbers())?;
         let (rows, columns) = match layout.as_str() {
             "csr" => {
                 let (outer, inner) = self.compressed(n_rows, values.len())?;
@@ -212,8 +227,9 @@ impl Positions {
             return Err(source.malformed(Place::Member(member.into()), problem));
         }
         if let Some(k) = positions.iter().position(|&position| position >= size) {
-            let place = Place::MemberValue { member: member.into(), entry: k + 1 };
-            let problem = format!("index {}; expected an index below the {size} {what}", positions[k]);
+            let place = Place::Member(member.into());
+            let problem =
+                format!("entry {}: index {}; expected an index below the {size} {what}", k + 1, positions[k]);
             return Err(source.malformed(place, problem));
         }
         Ok(positions.into_iter())

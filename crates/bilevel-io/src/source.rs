@@ -186,7 +186,6 @@ impl<'a> Source<'a> {
     }
 
     /// The file itself with random access, where it lies on disk uncompressed.
-    #[cfg(feature = "parquet")]
     pub(crate) fn as_file(&self) -> Option<Result<File, ReadError>> {
         match (&self.origin, self.compression) {
             (Origin::File(path), None) => Some(File::open(path).map_err(|e| self.io_error(e))),

@@ -8,7 +8,7 @@ use crate::error::{Place, ReadError, quoted};
 use crate::format::Format;
 use crate::lines::Lines;
 use crate::matrix_market;
-use crate::npy::Array;
+use crate::npy::with_array;
 use crate::number::{self, NotFinite};
 use crate::source::Source;
 
@@ -20,8 +20,7 @@ pub(crate) fn read_target(path: &Path, n_rows: usize) -> Result<RawTarget, ReadE
 pub(crate) fn target_from(source: &Source<'_>, n_rows: usize) -> Result<RawTarget, ReadError> {
     let head = source.head(16)?;
     if head.starts_with(b"\x93NUMPY") || Format::of_name(&source.plain_name()) == Some(Format::Npy) {
-        let content = source.content()?;
-        return Array::parse(source, None, &content)?.target(n_rows);
+        return with_array(source, |array| array.target(n_rows));
     }
     if head.starts_with(b"%%MatrixMarket") {
         return matrix_market::vector(source, n_rows).map(RawTarget::Numbers);

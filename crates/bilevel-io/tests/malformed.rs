@@ -164,7 +164,7 @@ fn npy_arrays() {
     };
     let nan = [1.0, f64::NAN].map(f64::to_le_bytes).concat();
     for (bytes, place, part) in [
-        (b"hello".to_vec(), "header: ", "not those of a NumPy array"),
+        (b"hello, world".to_vec(), "header: ", "not those of a NumPy array"),
         (b"\x93NUMPY".to_vec(), "header: ", "ends within the header"),
         (b"\x93NUMPY\x01\x00\xff\x00{".to_vec(), "header: ", "ends within the header"),
         (b"\x93NUMPY\x09\x00\x00\x00".to_vec(), "header: ", "unknown version"),
@@ -195,7 +195,7 @@ fn npy_arrays() {
         ),
         (npy(&header("[('a', '<f8')]", "(1,)"), &[0; 8]), "header: ", "an array of records"),
         (npy(&header("'<U1'", "(1, 2)"), &[0; 8]), "header: ", "an array of text; expected numbers"),
-        (npy(&header("'<f8'", "(1, 2)"), &nan), "row 1, column `2`: ", "found NaN; expected a finite number"),
+        (npy(&header("'<f8'", "(1, 2)"), &nan), "row 1, column 2: ", "found NaN; expected a finite number"),
         (fixture("objects.npy"), "header: ", "an array of Python objects (pickled)"),
         (fixture("complex.npy"), "header: ", "complex values (`<c16`); expected real numbers"),
     ] {
@@ -252,22 +252,22 @@ fn npz_archives() {
         (fixture("no_x.npz"), "", "no member `X` (found features)"),
         (fixture("small.npz")[..400].to_vec(), "", "not a zip archive or a damaged one"),
         (b"PK\x03\x04 what?".to_vec(), "", "not a zip archive or a damaged one"),
-        (npz(&[("X", b"hello".to_vec())]), "member `X`: ", "not those of a NumPy array"),
+        (npz(&[("X", b"hello, world".to_vec())]), "member `X`: ", "not those of a NumPy array"),
         (
             npz(&[("X", matrix.clone()), ("y", reals(&[1.0, 2.0]))]),
             "member `y`: ",
             "2 values; expected one for each of 1 samples",
         ),
-        (npz(&[("X", matrix.clone()), ("y", reals(&[f64::NAN]))]), "member `y`, entry 1: ", "found NaN"),
+        (npz(&[("X", matrix.clone()), ("y", reals(&[f64::NAN]))]), "member `y`: entry 1: ", "found NaN"),
         (npz(&[("X", matrix)]), "", "no target; expected one"),
         (
             csr(&[0, 1, 2], &[0, -1], &[2, 2], &[1.0, 2.0]),
-            "member `indices`, entry 2: ",
+            "member `indices`: entry 2: ",
             "found -1; expected an index of 0 or more",
         ),
         (
             csr(&[0, 1, 2], &[0, 2], &[2, 2], &[1.0, 2.0]),
-            "member `indices`, entry 2: ",
+            "member `indices`: entry 2: ",
             "index 2; expected an index below the 2 columns",
         ),
         (
@@ -286,12 +286,12 @@ fn npz_archives() {
             "member `indices`: ",
             "1 values; expected 2, as in `data`",
         ),
-        (csr(&[0, 1, 2], &[0, 1], &[2, 2], &[1.0, f64::INFINITY]), "member `data`, entry 2: ", "found inf"),
+        (csr(&[0, 1, 2], &[0, 1], &[2, 2], &[1.0, f64::INFINITY]), "member `data`: entry 2: ", "found inf"),
         (csr(&[0, 1, 2], &[0, 1], &[2], &[1.0, 2.0]), "member `shape`: ", "1 dimensions; expected 2"),
         (csr(&[0, 1, 2], &[0, 1], &[2, 1 << 40], &[1.0, 2.0]), "member `shape`: ", "expected at most"),
         (csr(&[0, 1, 2], &[0, 1], &[1 << 60, 2], &[1.0, 2.0]), "member `shape`: ", "expected at most"),
         (csr(&[0], &[], &[0, 2], &[]), "member `shape`: ", "0 rows and 2 columns; expected at least one"),
-        (coo(&[0, 2], &[0, 1]), "member `row`, entry 2: ", "index 2; expected an index below the 2 rows"),
+        (coo(&[0, 2], &[0, 1]), "member `row`: entry 2: ", "index 2; expected an index below the 2 rows"),
         (coo(&[0, 1], &[0]), "member `col`: ", "1 values; expected 2"),
         (
             npz(&[("format", layout("bsr")), ("shape", integers(&[1, 1])), ("data", reals(&[1.0]))]),
