@@ -43,6 +43,8 @@ pub(crate) fn read<T: Storage>(
     Ok(RawData { design, target, feature_names: FeatureNames::Named(plan.names) })
 }
 
+type Records<'a> = Reader<Box<dyn Read + 'a>>;
+
 struct Table<'s, 'a> {
     source: &'s Source<'a>,
     separator: u8,
@@ -54,7 +56,7 @@ struct Shape {
 }
 
 impl<'a> Table<'_, 'a> {
-    fn open(&self) -> Result<(Reader<Box<dyn Read + 'a>>, Vec<String>), ReadError> {
+    fn open(&self) -> Result<(Records<'a>, Vec<String>), ReadError> {
         let mut reader = ReaderBuilder::new()
             .delimiter(self.separator)
             .has_headers(false)
@@ -87,23 +89,14 @@ impl<'a> Table<'_, 'a> {
         Ok(columns)
     }
 
-    fn next(
-        &self,
-        reader: &mut Reader<Box<dyn Read + 'a>>,
-        record: &mut ByteRecord,
-    ) -> Result<bool, ReadError> {
+    fn next(&self, reader: &mut Records<'a>, record: &mut ByteRecord) -> Result<bool, ReadError> {
         reader.read_byte_record(record).map_err(|e| match e.into_kind() {
             csv::ErrorKind::Io(e) => self.source.io_error(e),
             other => self.source.malformed(Place::File, format!("{other:?}; expected separated values")),
         })
     }
 
-    fn measure(
-        &self,
-        reader: &mut Reader<Box<dyn Read + 'a>>,
-        columns: &[String],
-        plan: &Plan,
-    ) -> Result<Shape, ReadError> {
+    fn measure(&self, reader: &mut Records<'a>, columns: &[String], plan: &Plan) -> Result<Shape, ReadError> {
         let mut shape = Shape { n_rows: 0, target_is_text: false };
         let mut record = ByteRecord::new();
         while self.next(reader, &mut record)? {

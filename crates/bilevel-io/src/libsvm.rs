@@ -66,7 +66,7 @@ impl<'s, 'a, S: Sink<T>, T: Storage> Scanner<'s, 'a, S, T> {
     fn run(mut self) -> Result<(), ReadError> {
         let mut blocks = Blocks::open(self.source)?;
         loop {
-            match blocks.next(|b| ends_token(b))? {
+            match blocks.next(ends_token)? {
                 Piece::Tokens(tokens) => self.piece(tokens)?,
                 Piece::Unbroken(_) if self.in_comment => {}
                 Piece::Unbroken(text) => {

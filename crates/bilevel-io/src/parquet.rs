@@ -139,19 +139,19 @@ impl Table<'_, '_> {
         }
         self.each_chunk(j, n_rows, |chunk, start, rows| match chunk {
             ColumnReader::BoolColumnReader(r) => {
-                self.each_value(j, r, start, rows, &mut |row, v: &bool| set(row, f64::from(u8::from(*v))))
+                self.each_value(j, r, start, rows, |row, v: &bool| set(row, f64::from(u8::from(*v))))
             }
-            ColumnReader::Int32ColumnReader(r) => self.each_value(j, r, start, rows, &mut |row, v: &i32| {
+            ColumnReader::Int32ColumnReader(r) => self.each_value(j, r, start, rows, |row, v: &i32| {
                 set(row, if unsigned { f64::from(v.cast_unsigned()) } else { f64::from(*v) })
             }),
-            ColumnReader::Int64ColumnReader(r) => self.each_value(j, r, start, rows, &mut |row, v: &i64| {
+            ColumnReader::Int64ColumnReader(r) => self.each_value(j, r, start, rows, |row, v: &i64| {
                 set(row, if unsigned { v.cast_unsigned() as f64 } else { *v as f64 })
             }),
             ColumnReader::FloatColumnReader(r) => {
-                self.each_value(j, r, start, rows, &mut |row, v: &f32| set(row, f64::from(*v)))
+                self.each_value(j, r, start, rows, |row, v: &f32| set(row, f64::from(*v)))
             }
             ColumnReader::DoubleColumnReader(r) => {
-                self.each_value(j, r, start, rows, &mut |row, v: &f64| set(row, *v))
+                self.each_value(j, r, start, rows, |row, v: &f64| set(row, *v))
             }
             _ => {
                 let problem =
@@ -164,12 +164,8 @@ impl Table<'_, '_> {
     fn texts(&self, j: usize, n_rows: usize) -> Result<Vec<String>, ReadError> {
         let mut texts = Vec::new();
         self.each_chunk(j, n_rows, |chunk, start, rows| match chunk {
-            ColumnReader::ByteArrayColumnReader(r) => self.each_value(
-                j,
-                r,
-                start,
-                rows,
-                &mut |_, v: &ByteArray| match std::str::from_utf8(v.data()) {
+            ColumnReader::ByteArrayColumnReader(r) => {
+                self.each_value(j, r, start, rows, |_, v: &ByteArray| match std::str::from_utf8(v.data()) {
                     Ok(text) => {
                         texts.push(text.to_string());
                         Ok(())
@@ -177,8 +173,8 @@ impl Table<'_, '_> {
                     Err(_) => {
                         Err(format!("found {}, which is not UTF-8; expected UTF-8 text", quoted(v.data())))
                     }
-                },
-            ),
+                })
+            }
             _ => Err(self.column_error(self.descriptor(j).name(), "values that are no text; expected text")),
         })?;
         Ok(texts)
@@ -209,7 +205,7 @@ impl Table<'_, '_> {
         mut reader: ColumnReaderImpl<D>,
         start: usize,
         rows: usize,
-        set: &mut dyn FnMut(usize, &D::T) -> Result<(), String>,
+        mut set: impl FnMut(usize, &D::T) -> Result<(), String>,
     ) -> Result<(), ReadError> {
         let descriptor = self.descriptor(j);
         let (name, nullable) = (descriptor.name(), descriptor.max_def_level() > 0);

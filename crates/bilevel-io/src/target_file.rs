@@ -32,8 +32,7 @@ pub(crate) fn target_from(source: &Source<'_>, n_rows: usize) -> Result<RawTarge
 fn text(source: &Source<'_>, n_rows: usize) -> Result<RawTarget, ReadError> {
     let mut lines = Lines::open(source)?;
     let mut values: Vec<(u64, String)> = Vec::new();
-    loop {
-        let Some(line) = lines.next()? else { break };
+    while let Some(line) = lines.next()? {
         if line.is_empty() {
             continue;
         }

@@ -1,4 +1,6 @@
 //! Every format gives the matrix that NumPy, SciPy, scikit-learn or pyarrow wrote (see `fixtures/README.md`).
+// a test ends with a panic; helpers of tests too
+#![allow(clippy::panic, clippy::unwrap_used)]
 
 use std::path::{Path, PathBuf};
 
@@ -23,9 +25,7 @@ fn y() -> RawTarget {
 
 fn dense(design: &Design) -> Vec<Vec<f64>> {
     let mut rows = vec![vec![0.0; design.n_columns()]; design.n_rows()];
-    for j in 0..design.n_columns() {
-        design.visit_column(j, |i, value| rows[i][j] = value);
-    }
+    (0..design.n_columns()).for_each(|j| design.visit_column(j, |i, value| rows[i][j] = value));
     rows
 }
 

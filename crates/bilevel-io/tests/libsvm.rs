@@ -1,4 +1,6 @@
 //! LIBSVM text of any spacing, size and compression gives the matrix that was written.
+// a test ends with a panic; helpers of tests too
+#![allow(clippy::panic, clippy::unwrap_used)]
 
 use std::fmt::Write;
 use std::io::Write as _;
@@ -119,7 +121,7 @@ fn a_gzip_file_may_have_many_members() {
     let mut file = std::fs::File::create(&path).unwrap();
     for i in 1..=50 {
         let mut member = flate2::write::GzEncoder::new(&mut file, flate2::Compression::fast());
-        write!(member, "{i} 1:{i}\n").unwrap();
+        writeln!(member, "{i} 1:{i}").unwrap();
         member.finish().unwrap();
     }
     let data = read_data(&path, &ReadOptions::default()).unwrap();

@@ -1,4 +1,6 @@
 //! Bad input of every kind ends in one sentence that names the file and the place, and says what was expected.
+// a test ends with a panic; helpers of tests too
+#![allow(clippy::panic, clippy::unwrap_used)]
 
 use std::io::Write;
 use std::path::Path;
