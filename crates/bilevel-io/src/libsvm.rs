@@ -385,3 +385,39 @@ impl Fingerprint {
         self.0 = (self.0.rotate_left(23) ^ value.to_bits() ^ index.wrapping_mul(ODD)).wrapping_mul(ODD);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The second pass over a file that was `first` in the first pass and is `second` by then.
+    fn passes(first: &[u8], second: &[u8]) -> Result<CscMatrix<f64>, ReadError> {
+        let first = Source::memory("h.svm", first)?;
+        let second = Source::memory("h.svm", second)?;
+        let mut counter = Counter::new(&first, None);
+        Scanner::<_, f64>::new(&first, &mut counter).run()?;
+        let counts = counter.finish()?;
+        let fingerprint = counts.fingerprint;
+        let mut filler = Filler::<f64>::new(&second, counts);
+        Scanner::<_, f64>::new(&second, &mut filler).run().map_err(|e| filler.explain(e))?;
+        filler.finish(fingerprint).map(|(matrix, _)| matrix)
+    }
+
+    #[test]
+    fn a_file_that_changes_between_the_passes_is_noticed() {
+        let first = b"1 1:1 2:2\n0 1:3 3:4\n";
+        assert!(passes(first, first).is_ok());
+        for second in [
+            &b"1 1:1 2:2\n"[..],           // shorter
+            b"1 1:1 2:2\n0 1:3 3:4\n1\n",  // a sample more
+            b"1 1:1 2:2\n0 1:3 3:4 4:1\n", // a feature more
+            b"1 1:1 2:2\n0 1:3 2:4\n",     // an entry in another column
+            b"1 1:1 3:2\n0 1:3 2:4\n",     // entries exchanged, all counts the same
+            b"1 1:1 2:2\n0 1:3 3:5\n",     // another value
+            b"2 1:1 2:2\n0 1:3 3:4\n",     // another label
+            b"1 1:1 2:2\n0 1:3 3:x\n",     // no longer well formed
+        ] {
+            assert!(matches!(passes(first, second), Err(ReadError::Changed { .. })), "{second:?}");
+        }
+    }
+}

@@ -4,7 +4,12 @@ use std::fs::File;
 use std::io::{self, BufReader, Cursor, Read};
 use std::path::{Path, PathBuf};
 
+use liblzma::stream::{CONCATENATED, Stream};
+
 use crate::error::{Place, ReadError};
+
+/// What the xz decoder may allocate: four times what `xz -9` asks for; a few damaged bytes can claim gigabytes.
+const XZ_MEMORY: u64 = 256 << 20;
 
 /// Bytes that can be read from the start more than once.
 #[derive(Debug, Clone)]
@@ -164,7 +169,11 @@ impl<'a> Source<'a> {
             None => raw,
             Some(Compression::Gzip) => Box::new(flate2::bufread::MultiGzDecoder::new(buffered(raw))),
             Some(Compression::Bzip2) => Box::new(bzip2::bufread::MultiBzDecoder::new(buffered(raw))),
-            Some(Compression::Xz) => Box::new(liblzma::bufread::XzDecoder::new_multi_decoder(buffered(raw))),
+            Some(Compression::Xz) => {
+                let stream = Stream::new_stream_decoder(XZ_MEMORY, CONCATENATED)
+                    .map_err(|e| self.io_error(io::Error::from(e)))?;
+                Box::new(liblzma::bufread::XzDecoder::new_stream(buffered(raw), stream))
+            }
             Some(Compression::Zstd) => {
                 Box::new(zstd::Decoder::with_buffer(buffered(raw)).map_err(|e| self.io_error(e))?)
             }
