@@ -118,7 +118,8 @@ impl<'s, 'a, S: Sink<T>, T: Storage> Scanner<'s, 'a, S, T> {
         Ok(at + word.len())
     }
 
-    #[inline]
+    // inlined by force, here and below: three calls for each number cost a third of the time
+    #[inline(always)]
     fn feature(&mut self, text: &[u8], start: usize) -> Result<usize, ReadError> {
         let mut at = start;
         let mut index = 0_u64;
@@ -140,30 +141,28 @@ impl<'s, 'a, S: Sink<T>, T: Storage> Scanner<'s, 'a, S, T> {
         Ok(start + word(text, start).len())
     }
 
-    #[inline]
+    #[inline(always)]
     fn accept(&mut self, index: u64, value: f64, word: &[u8]) -> Result<(), ReadError> {
-        if index <= self.last_index {
-            return Err(self.error(match index {
-                0 => "feature index 0; LIBSVM indices start at 1".to_string(),
-                _ if index == self.last_index => {
-                    format!("feature index {index} stands twice; LIBSVM indices must increase within a line")
-                }
-                _ => format!(
-                    "feature index {index} follows {}; LIBSVM indices must increase within a line",
-                    self.last_index
-                ),
-            }));
+        let stored = T::from_f64(value);
+        if index <= self.last_index || !stored.to_f64().is_finite() {
+            return Err(self.refuse(index, word));
         }
         self.last_index = index;
-        let stored = T::from_f64(value);
-        if !stored.to_f64().is_finite() {
-            return Err(self.error(format!(
-                "found {}, {}",
-                quoted(word),
-                crate::storage::TOO_LARGE_FOR_SINGLE
-            )));
-        }
         self.sink.entry(self.line, usize::try_from(index).unwrap_or(usize::MAX), stored)
+    }
+
+    #[cold]
+    fn refuse(&self, index: u64, word: &[u8]) -> ReadError {
+        let last = self.last_index;
+        self.error(if index > last {
+            format!("found {}, {}", quoted(word), crate::storage::TOO_LARGE_FOR_SINGLE)
+        } else if index == 0 {
+            "feature index 0; LIBSVM indices start at 1".to_string()
+        } else if index == last {
+            format!("feature index {index} stands twice; LIBSVM indices must increase within a line")
+        } else {
+            format!("feature index {index} follows {last}; LIBSVM indices must increase within a line")
+        })
     }
 
     /// A number off the fast path, or a word that is no feature.
@@ -280,7 +279,7 @@ impl<T: Storage> Sink<T> for Counter<'_, '_> {
         Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
     fn entry(&mut self, line: u64, index: usize, value: T) -> Result<(), ReadError> {
         if index >= self.counts.starts.len() {
             self.widen(line, index)?;
@@ -355,7 +354,7 @@ impl<T: Storage> Sink<T> for Filler<'_, '_, T> {
         Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
     fn entry(&mut self, _line: u64, index: usize, value: T) -> Result<(), ReadError> {
         if value.to_f64() == 0.0 {
             return Ok(());

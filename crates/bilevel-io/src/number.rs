@@ -45,7 +45,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<f64, NotFinite> {
 }
 
 /// Reads the longest simple decimal number at the start of `bytes`: where it ends, and its value if the fast path is exact for it.
-#[inline]
+#[inline(always)]
 pub(crate) fn prefix(bytes: &[u8]) -> (usize, Option<f64>) {
     let mut at = 0;
     let mut negative = false;
@@ -83,8 +83,11 @@ pub(crate) fn prefix(bytes: &[u8]) -> (usize, Option<f64>) {
     if digits == 0 || digits > 19 || mantissa > LARGEST_EXACT || exponent.abs() > 22 {
         return (at, None);
     }
-    let power = POWERS[exponent.unsigned_abs() as usize];
-    let magnitude = if exponent < 0 { mantissa as f64 / power } else { mantissa as f64 * power };
+    let magnitude = match exponent {
+        0 => mantissa as f64,
+        1.. => mantissa as f64 * POWERS[exponent as usize],
+        _ => mantissa as f64 / POWERS[exponent.unsigned_abs() as usize],
+    };
     (at, Some(if negative { -magnitude } else { magnitude }))
 }
 
