@@ -145,7 +145,8 @@ impl<'s, 'a> MatrixReader<'s, 'a> {
                 let problem = format!("the file ends after {seen} entries; expected {stored}");
                 return Err(self.lines.error(problem));
             };
-            let within = |index: Option<usize>, size| index.filter(|&k| k >= 1 && k <= size).map(|k| k - 1);
+            let within =
+                |index: Option<usize>, size| index.filter(|&k| k >= 1 && k <= size).map(|k| (k - 1) as u32);
             let (Some(i), Some(j)) = (within(i, n_rows), within(j, n_columns)) else {
                 let problem = format!(
                     "an entry outside the matrix; expected rows from 1 to {n_rows} and columns from 1 to {n_columns}"

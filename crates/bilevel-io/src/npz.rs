@@ -211,7 +211,7 @@ impl Positions {
         size: usize,
         stored: usize,
         what: &str,
-    ) -> Result<std::vec::IntoIter<usize>, ReadError> {
+    ) -> Result<std::vec::IntoIter<u32>, ReadError> {
         let (positions, member) = match self {
             Self::Listed(positions, member) => (positions, member),
             Self::Starts(starts) => {
@@ -232,6 +232,8 @@ impl Positions {
                 format!("entry {}: index {}; expected an index below the {size} {what}", k + 1, positions[k]);
             return Err(source.malformed(place, problem));
         }
+        // `size` fits `u32`; half the memory while the entries are put together
+        let positions: Vec<u32> = positions.into_iter().map(|position| position as u32).collect();
         Ok(positions.into_iter())
     }
 }

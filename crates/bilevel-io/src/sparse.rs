@@ -46,10 +46,10 @@ impl Triplets {
         self.entries.reserve_exact(entries);
     }
 
-    /// Adds an entry; the caller has checked both indices against the shape, whose sizes fit `u32`.
-    pub(crate) fn push(&mut self, row: usize, column: usize, value: f64) {
+    /// Adds an entry; the caller has checked both indices against the shape.
+    pub(crate) fn push(&mut self, row: u32, column: u32, value: f64) {
         if value != 0.0 {
-            self.entries.push((row as u32, column as u32, value));
+            self.entries.push((row, column, value));
         }
     }
 
