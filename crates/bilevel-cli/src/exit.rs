@@ -1,0 +1,39 @@
+//! How the command ends: one sentence on stderr and an exit code, whatever happened.
+
+use bilevel::Error;
+
+/// A failure inside: the solver gave up, or a defect of the program.
+pub const INTERNAL: u8 = 1;
+/// Input or settings that cannot be used, or a file that cannot be written.
+pub const BAD_INPUT: u8 = 2;
+/// Ended early by Ctrl-C or a termination signal.
+pub const INTERRUPTED: u8 = 130;
+
+/// Prints `error: …` as one line and returns the exit code that fits.
+pub fn report(error: &anyhow::Error) -> u8 {
+    eprintln!("error: {}", one_line(&format!("{error:#}")));
+    match error.downcast_ref::<Error>() {
+        Some(Error::LowerLevel { .. } | Error::AdjointSolve { .. }) => INTERNAL,
+        Some(Error::Cancelled) => INTERRUPTED,
+        _ => BAD_INPUT,
+    }
+}
+
+/// The text with every run of white space, line breaks included, made one space.
+pub fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Any panic is a defect of the program: say so in one sentence, with the place, and ask for a report.
+pub fn report_panics_in_one_sentence() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place =
+            panic.location().map_or_else(String::new, |at| format!(" at {}:{}", at.file(), at.line()));
+        let said = panic.payload_as_str().unwrap_or("no message");
+        eprintln!(
+            "error: this is a defect of bilevel {}{place} ({}); please report it with the command that led here",
+            env!("CARGO_PKG_VERSION"),
+            one_line(said)
+        );
+    }));
+}
