@@ -3,12 +3,19 @@
 //! A *lower level* trains coefficients y*(λ) on the training data; an *upper level* judges them by a criterion. This library differentiates the
 //! criterion through the training problem and descends on the hyperparameters λ: one of them, one for each group, or one for each feature.
 
+pub mod criterion;
 pub mod data;
 pub mod design;
 mod error;
 pub mod fit;
 pub mod hypergradient;
 pub mod kernel;
+pub mod loss;
+pub mod lower;
+pub mod objective;
 pub mod outer;
+pub mod parametrization;
+pub mod penalty;
+pub mod solver;
 
 pub use error::{Error, Result};

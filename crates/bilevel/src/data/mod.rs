@@ -1,6 +1,7 @@
 //! Data sets: a design matrix, its target, its names; and how rows are split.
 
 mod split;
+pub mod synthetic;
 mod target;
 
 use serde::{Deserialize, Serialize};

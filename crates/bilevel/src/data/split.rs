@@ -22,7 +22,7 @@ pub struct Split {
 }
 
 impl Split {
-    /// Uniform weights on two disjoint sets of rows out of `n`.
+    /// Uniform weights on two disjoint sets of rows out of `n`; a row listed twice weighs twice.
     ///
     /// # Errors
     /// [`Error::InvalidData`] if a set is empty, an index is out of range, or the sets overlap.
@@ -40,7 +40,7 @@ impl Split {
                         format!("indices below {n}"),
                     )
                 })?;
-                *slot = 1.0 / rows.len() as f64;
+                *slot += 1.0 / rows.len() as f64;
             }
             Ok(weights)
         };
@@ -69,10 +69,12 @@ pub enum SplitSettings {
     Validation(usize),
 }
 
-/// Divides `rows` in two: the second part holds about `fraction` of them, class by class where the target has classes.
+/// Divides `rows` in two: the second part holds about `fraction` of them, class by class where the target has classes. At least one sample
+/// of each class stays in the first part, so that a model can be trained on it.
 ///
 /// # Errors
-/// [`Error::InvalidSetting`] if the fraction is not strictly between 0 and 1 or leaves either part empty.
+/// [`Error::InvalidSetting`] if the fraction is not strictly between 0 and 1 or leaves either part empty; [`Error::InvalidData`] for a row
+/// that the target does not have.
 pub fn carve_fraction(
     target: &Target,
     rows: &[usize],
@@ -85,9 +87,11 @@ pub fn carve_fraction(
     }
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let (mut kept, mut carved) = (Vec::new(), Vec::new());
-    for mut stratum in strata(target, rows) {
+    let stays = usize::from(target.class_labels().is_some());
+    for mut stratum in strata(target, rows)? {
         stratum.shuffle(&mut rng);
-        let take = ((stratum.len() as f64 * fraction).round() as usize).min(stratum.len());
+        let take = (stratum.len() as f64 * fraction).round() as usize;
+        let take = take.min(stratum.len().saturating_sub(stays));
         carved.extend_from_slice(&stratum[..take]);
         kept.extend_from_slice(&stratum[take..]);
     }
@@ -103,7 +107,8 @@ pub fn carve_fraction(
 /// K disjoint validation sets that cover `rows`, shuffled by `seed`, stratified where the target has classes.
 ///
 /// # Errors
-/// [`Error::InvalidSetting`] if `folds` is below 2 or above the number of rows, or so large that a training part would lose a class.
+/// [`Error::InvalidSetting`] if `folds` is below 2 or above the number of rows; [`Error::InvalidData`] if a class has a single sample, so that
+/// a training part would lose it, or for a row that the target does not have.
 pub fn kfold(target: &Target, rows: &[usize], folds: usize, seed: u64) -> Result<Vec<Split>> {
     if folds < 2 || folds > rows.len() {
         return Err(Error::setting(
@@ -115,11 +120,12 @@ pub fn kfold(target: &Target, rows: &[usize], folds: usize, seed: u64) -> Result
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut fold_of = vec![usize::MAX; target.len()];
     let mut next = 0;
-    for mut stratum in strata(target, rows) {
+    for mut stratum in strata(target, rows)? {
         if target.class_labels().is_some() && stratum.len() < 2 {
+            let found = if stratum.is_empty() { "a class without samples" } else { "a class with 1 sample" };
             return Err(Error::data(
                 "target",
-                format!("a class with {} sample", stratum.len()),
+                found,
                 "at least 2 samples of each class, for cross-validation",
             ));
         }
@@ -139,12 +145,15 @@ pub fn kfold(target: &Target, rows: &[usize], folds: usize, seed: u64) -> Result
 }
 
 /// The rows of each class, or all of them where the target is real.
-fn strata(target: &Target, rows: &[usize]) -> Vec<Vec<usize>> {
-    match target {
+fn strata(target: &Target, rows: &[usize]) -> Result<Vec<Vec<usize>>> {
+    if let Some(i) = rows.iter().find(|&&i| i >= target.len()) {
+        return Err(Error::data("rows", format!("row index {i}"), format!("indices below {}", target.len())));
+    }
+    Ok(match target {
         Target::Real(_) => vec![rows.to_vec()],
         Target::Binary { signs, .. } => {
             let (positive, negative) = rows.iter().partition(|&&i| signs[i] > 0.0);
             vec![negative, positive]
         }
-    }
+    })
 }

@@ -29,7 +29,7 @@ impl RawTarget {
 
     fn label(&self, i: usize) -> String {
         match self {
-            Self::Numbers(v) => v[i].to_string(),
+            Self::Numbers(v) => number_label(v[i]),
             Self::Text(v) => v[i].clone(),
         }
     }
@@ -48,7 +48,7 @@ impl RawTarget {
                     }
                 }
                 seen.sort_by(f64::total_cmp);
-                seen.iter().map(f64::to_string).collect()
+                seen.into_iter().map(number_label).collect()
             }
             Self::Text(v) => {
                 let mut seen: Vec<String> = Vec::new();
@@ -65,6 +65,11 @@ impl RawTarget {
             }
         }
     }
+}
+
+/// A number as a label; −0 and 0 are one number and get one label.
+fn number_label(number: f64) -> String {
+    (number + 0.0).to_string()
 }
 
 /// What is predicted.
@@ -141,7 +146,7 @@ impl Target {
         let (positive, negative) = match positive {
             Some(label) => {
                 let label = match label.trim().parse::<f64>() {
-                    Ok(number) if matches!(raw, RawTarget::Numbers(_)) => number.to_string(),
+                    Ok(number) if matches!(raw, RawTarget::Numbers(_)) => number_label(number),
                     _ => label.to_string(),
                 };
                 let rest = match distinct {

@@ -174,6 +174,13 @@ impl<T: Element> DesignMatrix for CscMatrix<T> {
         unsafe { kernel::sparse_axpy(s, rows, values, out) }
     }
     #[inline]
+    fn column_weighted_axpy(&self, column: usize, s: f64, weights: &[f64], out: &mut [f64]) {
+        assert!(weights.len() >= self.n_rows && out.len() >= self.n_rows);
+        let (rows, values) = self.column(column);
+        // SAFETY: construction checked that every row index is below n_rows, and both vectors are at least that long.
+        unsafe { kernel::sparse_weighted_axpy(s, rows, values, weights, out) }
+    }
+    #[inline]
     fn column_weighted_square(&self, column: usize, weights: &[f64]) -> f64 {
         assert!(weights.len() >= self.n_rows);
         let (rows, values) = self.column(column);

@@ -119,6 +119,10 @@ impl<T: Element> DesignMatrix for DenseMatrix<T> {
         T::axpy(s, self.column(column), out);
     }
     #[inline]
+    fn column_weighted_axpy(&self, column: usize, s: f64, weights: &[f64], out: &mut [f64]) {
+        kernel::weighted_axpy(s, self.column(column), weights, out);
+    }
+    #[inline]
     fn column_weighted_square(&self, column: usize, weights: &[f64]) -> f64 {
         kernel::weighted_square(self.column(column), weights)
     }

@@ -30,6 +30,8 @@ pub trait DesignMatrix: Sync {
     fn column_dot(&self, column: usize, v: &[f64]) -> f64;
     /// out += s·a_j, with `out` of length n.
     fn column_axpy(&self, column: usize, s: f64, out: &mut [f64]);
+    /// out_i += s·w_i·a_ij, with `weights` and `out` of length n.
+    fn column_weighted_axpy(&self, column: usize, s: f64, weights: &[f64], out: &mut [f64]);
     /// Σ_i w_i a_ij².
     fn column_weighted_square(&self, column: usize, weights: &[f64]) -> f64;
     /// Calls `visit(i, a_ij)` for every stored entry of a column, in increasing row order.
@@ -127,24 +129,26 @@ impl Design {
     /// storages that differ are brought to this matrix's kind.
     ///
     /// # Errors
-    /// [`crate::Error::InvalidData`] if two dense matrices differ in their number of columns.
+    /// [`crate::Error::InvalidData`] if this matrix is dense and the other one is wider, or dense and narrower.
     pub fn stack(self, below: Self) -> crate::Result<Self> {
         Ok(match (self, below) {
             (Self::Dense(a), Self::Dense(b)) => Self::Dense(a.stack(&b)?),
             (Self::Sparse(a), Self::Sparse(b)) => Self::Sparse(a.stack(&b)?),
             (Self::DenseF32(a), Self::DenseF32(b)) => Self::DenseF32(a.stack(&b)?),
             (Self::SparseF32(a), Self::SparseF32(b)) => Self::SparseF32(a.stack(&b)?),
-            (Self::DenseF32(a), b) => Self::DenseF32(a.stack(&b.to_dense().cast())?),
-            (Self::Dense(a), b) => Self::Dense(a.stack(&b.to_dense())?),
+            (Self::DenseF32(a), b) => Self::DenseF32(a.stack(&b.to_dense(a.n_columns()).cast())?),
+            (Self::Dense(a), b) => Self::Dense(a.stack(&b.to_dense(a.n_columns()))?),
             (Self::Sparse(a), b) => Self::Sparse(a.stack(&b.to_sparse())?),
             (Self::SparseF32(a), b) => Self::SparseF32(a.stack(&b.to_sparse().cast())?),
         })
     }
 
-    fn to_dense(&self) -> DenseMatrix<f64> {
-        let (n, p) = (self.n_rows(), self.n_columns());
+    /// The same matrix in dense storage; a sparse one gets all-zero columns up to `width`.
+    fn to_dense(&self, width: usize) -> DenseMatrix<f64> {
+        let n = self.n_rows();
+        let p = if self.is_sparse() { self.n_columns().max(width) } else { self.n_columns() };
         let mut values = vec![0.0; n * p];
-        for (j, column) in values.chunks_mut(n.max(1)).enumerate().take(p) {
+        for (j, column) in values.chunks_mut(n.max(1)).enumerate().take(self.n_columns()) {
             self.visit_column(j, |i, a| column[i] = a);
         }
         DenseMatrix::from_parts(n, p, values)
@@ -181,6 +185,10 @@ impl DesignMatrix for Design {
     #[inline]
     fn column_axpy(&self, column: usize, s: f64, out: &mut [f64]) {
         each_storage!(self, m => m.column_axpy(column, s, out));
+    }
+    #[inline]
+    fn column_weighted_axpy(&self, column: usize, s: f64, weights: &[f64], out: &mut [f64]) {
+        each_storage!(self, m => m.column_weighted_axpy(column, s, weights, out));
     }
     #[inline]
     fn column_weighted_square(&self, column: usize, weights: &[f64]) -> f64 {

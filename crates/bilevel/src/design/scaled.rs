@@ -46,6 +46,10 @@ impl<D: DesignMatrix> DesignMatrix for ScaledDesign<'_, D> {
         self.design.column_axpy(column, self.factor(column) * s, out);
     }
     #[inline]
+    fn column_weighted_axpy(&self, column: usize, s: f64, weights: &[f64], out: &mut [f64]) {
+        self.design.column_weighted_axpy(column, self.factor(column) * s, weights, out);
+    }
+    #[inline]
     fn column_weighted_square(&self, column: usize, weights: &[f64]) -> f64 {
         let factor = self.factor(column);
         factor * factor * self.design.column_weighted_square(column, weights)

@@ -90,6 +90,8 @@ impl WithSimd for Axpy<'_> {
 #[inline]
 pub fn weighted_square<T: Element>(a: &[T], w: &[f64]) -> f64 {
     debug_assert_eq!(a.len(), w.len());
+    let n = a.len().min(w.len());
+    let (a, w) = (&a[..n], &w[..n]);
     let (mut s0, mut s1, mut s2, mut s3) = (0.0, 0.0, 0.0, 0.0);
     let (a4, a_tail) = pulp::as_arrays::<4, _>(a);
     let (w4, w_tail) = pulp::as_arrays::<4, _>(w);
@@ -103,10 +105,21 @@ pub fn weighted_square<T: Element>(a: &[T], w: &[f64]) -> f64 {
     (s0 + s1) + (s2 + s3) + tail
 }
 
+/// out_i += s·w_i·a_i.
+#[inline]
+pub fn weighted_axpy<T: Element>(s: f64, a: &[T], w: &[f64], out: &mut [f64]) {
+    debug_assert!(a.len() == w.len() && a.len() == out.len());
+    for ((o, &x), &w) in out.iter_mut().zip(a).zip(w) {
+        *o += s * w * x.to_f64();
+    }
+}
+
 /// Σ a_i v_i with `f32` storage and `f64` arithmetic.
 #[inline]
 pub(super) fn dot_widening(a: &[f32], v: &[f64]) -> f64 {
     debug_assert_eq!(a.len(), v.len());
+    let n = a.len().min(v.len());
+    let (a, v) = (&a[..n], &v[..n]);
     let mut lanes = [0.0; 8];
     let (a8, a_tail) = pulp::as_arrays::<8, _>(a);
     let (v8, v_tail) = pulp::as_arrays::<8, _>(v);

@@ -44,6 +44,21 @@ pub unsafe fn sparse_axpy<T: Element>(s: f64, rows: &[u32], values: &[T], out: &
     }
 }
 
+/// out[rows_k] += s · w[rows_k] · values_k.
+///
+/// # Safety
+/// Every element of `rows` must be below `w.len()` and below `out.len()`.
+#[inline]
+pub unsafe fn sparse_weighted_axpy<T: Element>(s: f64, rows: &[u32], values: &[T], w: &[f64], out: &mut [f64]) {
+    debug_assert!(rows.iter().all(|&i| (i as usize) < out.len().min(w.len())));
+    for (&r, x) in rows.iter().zip(values) {
+        // SAFETY: the caller promises rows < w.len() and rows < out.len().
+        unsafe {
+            *out.get_unchecked_mut(r as usize) += s * w.get_unchecked(r as usize) * x.to_f64();
+        }
+    }
+}
+
 /// Σ_k w[rows_k] · values_k².
 ///
 /// # Safety

@@ -1,9 +1,41 @@
 //! Outer methods: they minimize an objective Φ(θ) of which they see only values, (sub)gradients and error bounds.
+//!
+//! | method | for | file |
+//! |---|---|---|
+//! | [`ScalarSearch`] | one parameter, globally | `scalar.rs`, `bracket.rs` |
+//! | [`Lbfgs`] | few parameters, or many and smooth | `lbfgs.rs`, `line_search.rs` |
+//! | [`Ntrba`] | many parameters with kinks: trust region | `ntrba.rs` |
+//! | [`Nba`] | many parameters with kinks: plain subgradient steps | `nba.rs` |
+//! | [`Grid`] | one or two parameters, the baseline | `grid.rs` |
+//!
+//! All of them keep θ inside the box of [`Objective::bounds`], start with loose lower-level solves and tighten them as the decreases that
+//! they judge by become smaller (`accuracy.rs`), tell a [`Monitor`] about every step, and return the best point they have seen.
+
+mod accuracy;
+mod bounds;
+mod bracket;
+mod grid;
+mod lbfgs;
+mod line_search;
+mod nba;
+mod ntrba;
+mod scalar;
+mod search;
+
+use std::ops::ControlFlow;
 
 use serde::{Deserialize, Serialize};
 
 use crate::Result;
 use crate::hypergradient::BiactivePolicy;
+
+pub use accuracy::AccuracySchedule;
+pub use bounds::Bounds;
+pub use grid::{Grid, GridResult, GridSettings};
+pub use lbfgs::{Lbfgs, LbfgsSettings};
+pub use nba::{Nba, NbaSettings, StepRule};
+pub use ntrba::{Ntrba, NtrbaSettings};
+pub use scalar::{CurveSample, EarlyStop, ScalarResult, ScalarSearch, ScalarSettings};
 
 /// How exactly an evaluation is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -68,6 +100,92 @@ pub trait Objective {
     /// # Errors
     /// Any failure of the lower level or the adjoint system.
     fn evaluate(&mut self, theta: &[f64], request: Request) -> Result<Evaluation>;
+
+    /// How far the value of `evaluation` may be from Φ(θ), because the lower level was solved inexactly.
+    ///
+    /// Outer methods accept a step only if the decrease it brings is larger than this. The default, `relative_gap`·|value|, is the scale of
+    /// the error and not a bound; an objective that has a bound (DESIGN §2.4) gives that one instead.
+    fn value_error(&self, evaluation: &Evaluation) -> f64 {
+        evaluation.relative_gap * evaluation.value.abs()
+    }
+}
+
+/// An outer method.
+pub trait OuterOptimizer {
+    /// Name for people and records: `ntrba`, `lbfgs`, ….
+    fn name(&self) -> &'static str;
+
+    /// Minimizes Φ over its box, beginning at the projection of `start` to the box.
+    ///
+    /// The answer is the best point seen, evaluated with its gradient at [`Accuracy::TIGHT`]; it is never worse than the start.
+    ///
+    /// # Errors
+    /// [`crate::Error::InvalidData`] if `start` or the bounds do not fit the objective or Φ is not finite at the start;
+    /// [`crate::Error::InvalidSetting`] for settings out of their range; and whatever the objective reports.
+    fn minimize(
+        &self,
+        objective: &mut dyn Objective,
+        start: &[f64],
+        monitor: &mut dyn Monitor,
+    ) -> Result<OuterResult>;
+}
+
+/// The answer of an outer method.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OuterResult {
+    /// The best θ seen.
+    pub theta: Vec<f64>,
+    /// Φ there, with its gradient, at [`Accuracy::TIGHT`].
+    pub evaluation: Evaluation,
+    /// Outer steps taken (accepted or not).
+    pub steps: usize,
+    /// Calls of [`Objective::evaluate`].
+    pub evaluations: usize,
+    /// Why the method ended.
+    pub stop_reason: StopReason,
+}
+
+/// Where an outer method stands after a step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Progress<'a> {
+    /// Number of the step: 0 at the start, before any step was taken.
+    pub step: usize,
+    /// Calls of [`Objective::evaluate`] so far.
+    pub evaluations: usize,
+    /// The current point.
+    pub theta: &'a [f64],
+    /// Φ there.
+    pub evaluation: &'a Evaluation,
+    /// ‖P(θ−h)−θ‖ there, with P the projection to the box; NaN if the method did not ask for the gradient.
+    pub gradient_norm: f64,
+    /// Trust radius or step length, where the method has one.
+    pub radius: Option<f64>,
+    /// Whether the step was accepted.
+    pub accepted: bool,
+}
+
+/// Watches an outer method and may end it.
+///
+/// Every `FnMut(&Progress) -> ControlFlow<StopReason>` is a monitor.
+pub trait Monitor {
+    /// A step is complete. `Break` ends the method with the given reason; it returns its best point so far.
+    fn step(&mut self, progress: &Progress<'_>) -> ControlFlow<StopReason>;
+}
+
+impl<F: FnMut(&Progress<'_>) -> ControlFlow<StopReason>> Monitor for F {
+    fn step(&mut self, progress: &Progress<'_>) -> ControlFlow<StopReason> {
+        self(progress)
+    }
+}
+
+/// A monitor that never ends anything.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Unwatched;
+
+impl Monitor for Unwatched {
+    fn step(&mut self, _progress: &Progress<'_>) -> ControlFlow<StopReason> {
+        ControlFlow::Continue(())
+    }
 }
 
 /// Why an outer method ended.

@@ -1,0 +1,117 @@
+# Everything that is run on this project. `make help` lists it.
+#
+# A machine needs Rust (cargo with rustfmt and clippy), Python 3.10 or newer with venv, and a C compiler. The rest is installed when it is
+# first needed, into .tools and .venv of this folder.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+CARGO_DENY_VERSION := 0.20.2
+CARGO_FUZZ_VERSION := 0.13.2
+RUFF_VERSION := 0.17.6
+
+PYTHON ?= python3
+CARGO_DENY := .tools/bin/cargo-deny
+RUFF := .venv/lint/bin/ruff
+BENCH_PYTHON := .venv/bench/bin/python
+BROWSERS := chromium chromium-browser google-chrome google-chrome-stable
+
+# Seconds for each fuzz target; options of benchmarks/compare.py.
+SECONDS ?= 600
+BENCH ?=
+
+.PHONY: help demo test lint lint-rust lint-python test-rust doc licences miri audit browser bench fuzz format clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
+
+demo: ## learn the regularization of an embedded data set; says where its report lies
+	cargo run --release --locked -p bilevel-cli -- demo --output demo-output
+	@echo "The report lies in $(CURDIR)/demo-output/report.html"
+
+test: lint test-rust doc licences miri ## every check
+
+lint: lint-python lint-rust ## formatting and lints of Rust and Python
+
+lint-rust: ## rustfmt and clippy, warnings are errors
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo clippy -p bilevel-io --no-default-features --locked -- -D warnings
+
+lint-python: .venv/lint/ruff-$(RUFF_VERSION) ## ruff on the Python files
+	$(RUFF) check .
+	$(RUFF) format --check .
+
+test-rust: ## unit, property, integration and documentation tests; the report in a browser where there is one
+	@find_browser() { for b in $(BROWSERS); do command -v "$$b" && return; done; return 1; }; \
+	find_browser >/dev/null || $(MAKE) --no-print-directory browser || true; \
+	if browser=$$(find_browser); then \
+	  echo "The report is tested in $$browser."; export BILEVEL_REQUIRE_BROWSER=1; \
+	else \
+	  echo "SKIPPED: the report's browser test; no Chromium on PATH."; \
+	fi; \
+	set -x; cargo test --workspace --locked
+
+doc: ## the API pages, warnings are errors
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+
+licences: .tools/cargo-deny-$(CARGO_DENY_VERSION) ## licences and sources of the dependencies
+	$(CARGO_DENY) --locked check licenses bans sources
+
+audit: .tools/cargo-deny-$(CARGO_DENY_VERSION) ## known vulnerabilities of the dependencies (downloads the advisory database)
+	$(CARGO_DENY) --locked check advisories
+
+miri: ## the unsafe kernels under Miri, where a nightly toolchain has it
+	@if cargo +nightly miri --version >/dev/null 2>&1; then \
+	  set -x; cargo +nightly miri test --locked -p bilevel --test kernels --test designs; \
+	else \
+	  echo "SKIPPED: Miri; install it with: rustup toolchain install nightly --component miri,rust-src"; \
+	fi
+
+browser: ## installs Chromium for the report's test (as root, on Debian and its kin)
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  set -x; apt-get update -qq; \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
+	else \
+	  echo "Chromium cannot be installed here (that needs root and apt-get); put one on PATH."; exit 1; \
+	fi
+
+bench: .venv/bench/ready ## times the command beside scikit-learn and celer; options in BENCH="..."
+	cargo build --release --locked -p bilevel-cli
+	$(BENCH_PYTHON) benchmarks/compare.py $(BENCH)
+
+fuzz: .tools/cargo-fuzz-$(CARGO_FUZZ_VERSION) ## fuzzes every reader for SECONDS=600 each (needs a nightly toolchain)
+	@export PATH="$(CURDIR)/.tools/bin:$$PATH"; cd crates/bilevel-io; \
+	for target in $$(cargo +nightly fuzz list); do \
+	  (set -x; cargo +nightly fuzz run "$$target" -- -max_total_time=$(SECONDS)); \
+	done
+
+format: .venv/lint/ruff-$(RUFF_VERSION) ## formats Rust and Python files in place
+	cargo fmt --all
+	$(RUFF) format .
+	$(RUFF) check --fix .
+
+clean: ## removes everything that was built or installed in this folder
+	cargo clean
+	rm -rf .tools .venv demo-output
+
+# A debug build of cargo-deny takes 1 CPU-minute, a release build several; it checks a lock file in a second either way.
+.tools/cargo-deny-$(CARGO_DENY_VERSION):
+	CARGO_PROFILE_DEV_DEBUG=0 cargo install cargo-deny --version $(CARGO_DENY_VERSION) --locked --debug --force \
+	  --no-default-features --root .tools
+	touch $@
+
+.tools/cargo-fuzz-$(CARGO_FUZZ_VERSION):
+	cargo install cargo-fuzz --version $(CARGO_FUZZ_VERSION) --locked --root .tools
+	touch $@
+
+.venv/lint/ruff-$(RUFF_VERSION):
+	$(PYTHON) -m venv .venv/lint
+	.venv/lint/bin/pip install --quiet ruff==$(RUFF_VERSION)
+	touch $@
+
+.venv/bench/ready: benchmarks/requirements.txt
+	$(PYTHON) -m venv .venv/bench
+	.venv/bench/bin/pip install --quiet -r benchmarks/requirements.txt
+	touch $@

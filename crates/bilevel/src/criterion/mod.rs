@@ -1,0 +1,24 @@
+//! Criteria: what the upper level measures at a lower-level solution, through its linear predictor.
+
+mod validation_loss;
+
+pub use validation_loss::ValidationLoss;
+
+/// A measure of a lower-level solution, with the derivative that the adjoint needs.
+pub trait Criterion: Sync {
+    /// Evaluates at the predictor z (length n).
+    fn evaluate(&self, predictor: &[f64]) -> CriterionValue;
+}
+
+/// L(z), its gradient and its parts.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct CriterionValue {
+    /// L(z).
+    pub value: f64,
+    /// ω = ∂L/∂z (length n).
+    pub gradient: Vec<f64>,
+    /// Bounds on |∂²L/∂z_i²| (length n).
+    pub curvature: Vec<f64>,
+    /// (row, loss) for each row that the criterion looks at.
+    pub samples: Vec<(u32, f64)>,
+}

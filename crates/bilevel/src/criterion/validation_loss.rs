@@ -1,0 +1,37 @@
+//! The loss on held-out rows: L(z) = Σ_i v_i f(b_i, z_i). One split is the hold-out criterion, K of them averaged are K-fold cross-validation.
+
+use crate::loss::Loss;
+
+use super::{Criterion, CriterionValue};
+
+/// Σ v_i f(b_i, z_i), with weights v that vanish on the training rows.
+#[derive(Debug, Clone)]
+pub struct ValidationLoss<'a, L> {
+    loss: L,
+    targets: &'a [f64],
+    weights: &'a [f64],
+}
+
+impl<'a, L: Loss> ValidationLoss<'a, L> {
+    /// `targets` and `weights` have length n; the weights sum to 1.
+    pub fn new(loss: L, targets: &'a [f64], weights: &'a [f64]) -> Self {
+        Self { loss, targets, weights }
+    }
+}
+
+impl<L: Loss> Criterion for ValidationLoss<'_, L> {
+    fn evaluate(&self, predictor: &[f64]) -> CriterionValue {
+        let n = predictor.len();
+        let mut result = CriterionValue { value: 0.0, gradient: vec![0.0; n], curvature: vec![0.0; n], samples: Vec::new() };
+        for (i, ((&b, &v), &z)) in self.targets.iter().zip(self.weights).zip(predictor).enumerate() {
+            if v != 0.0 {
+                let loss = self.loss.value(b, z);
+                result.value += v * loss;
+                result.gradient[i] = v * self.loss.derivative(b, z);
+                result.curvature[i] = v * L::MAX_CURVATURE;
+                result.samples.push((u32::try_from(i).unwrap_or(u32::MAX), loss));
+            }
+        }
+        result
+    }
+}

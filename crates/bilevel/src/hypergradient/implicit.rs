@@ -1,0 +1,285 @@
+//! Implicit hypergradients of the sparse generalized linear model, on the reduced system.
+//!
+//!     H q = −Ãᵀω,     ∂Φ/∂λ_g = ∇ρ(y_g)ᵀ q_g,     ∂Φ/∂α = y_Sᵀ q_S
+//!
+//! Ã holds the columns of the reduced design (centered in the h-weighted mean where there is an intercept), H = ÃᵀDÃ + αI + λ∇²ρ. A Cholesky
+//! factorization solves small systems, preconditioned conjugate gradients large or singular ones.
+//!
+//! Source: Pérez-Aros, Vilches, Villacís, "A variational analysis approach for bilevel hyperparameter optimization with sparse
+//! regularization"; Bertrand et al., "Implicit differentiation for fast hyperparameter selection in non-smooth convex learning", JMLR 23 (2022).
+
+use std::collections::HashMap;
+
+use crate::Result;
+use crate::design::DesignMatrix;
+use crate::loss::Loss;
+use crate::lower::{Adjoint, Curvature, Hyperparameters, Solution, SparseGlm, UpperGradient};
+use crate::outer::Accuracy;
+use crate::penalty::Penalty;
+use crate::solver::{Cholesky, conjugate_gradient};
+
+use super::partition::{BlockState, Partition};
+use super::reduced::ReducedDesign;
+use super::{BiactivePolicy, bound};
+
+/// Reduced systems up to this size are factorized.
+const LARGEST_FACTORIZATION: usize = 600;
+
+/// (∂y*/∂(λ, α))ᵀ∇_yL by the implicit function theorem, with biactive blocks selected by `policy`.
+pub(crate) fn implicit<D: DesignMatrix, L: Loss, P: Penalty>(
+    problem: &SparseGlm<'_, D, L, P>,
+    hyperparameters: &Hyperparameters,
+    solution: &Solution,
+    upper: &UpperGradient<'_>,
+    policy: BiactivePolicy,
+    accuracy: Accuracy,
+) -> Result<Adjoint> {
+    let partition = Partition::new(problem.penalty, hyperparameters, solution, Partition::BAND);
+    let curvatures = problem.curvatures(&solution.predictor);
+    let context = Context { problem, hyperparameters, solution, upper, curvatures: &curvatures, accuracy };
+    let active: Vec<usize> = partition.blocks_in(BlockState::Active).filter(|&g| context.moves(g)).collect();
+    let biactive: Vec<usize> = partition.blocks_in(BlockState::Biactive).filter(|&g| context.moves(g)).collect();
+    let mut selected = match policy {
+        BiactivePolicy::Null => Vec::new(),
+        BiactivePolicy::All => biactive.clone(),
+        BiactivePolicy::DescentAligned | BiactivePolicy::SelfConsistent => context.descent_aligned(&biactive),
+    };
+    loop {
+        let system = System::new(&context, &active, &selected);
+        let solve = system.solve(&context);
+        let first_selected = system.reduced.n_columns() - selected.len();
+        if policy == BiactivePolicy::SelfConsistent {
+            let coherent: Vec<usize> =
+                selected.iter().enumerate().filter(|(k, _)| solve.q[first_selected + k] > 0.0).map(|(_, &g)| g).collect();
+            if coherent.len() < selected.len() {
+                selected = coherent;
+                continue;
+            }
+        }
+        return Ok(system.assemble(&context, solve, biactive.len()));
+    }
+}
+
+/// What every step of the computation looks at.
+pub(super) struct Context<'c, 'a, D, L, P> {
+    pub(super) problem: &'c SparseGlm<'a, D, L, P>,
+    pub(super) hyperparameters: &'c Hyperparameters,
+    pub(super) solution: &'c Solution,
+    pub(super) upper: &'c UpperGradient<'c>,
+    pub(super) curvatures: &'c [f64],
+    accuracy: Accuracy,
+}
+
+impl<D: DesignMatrix, L: Loss, P: Penalty> Context<'_, '_, D, L, P> {
+    /// Whether the loss (or the ridge) sees the block at all: a column that is constant on the training rows does not move.
+    fn moves(&self, g: usize) -> bool {
+        let curvature = self.curvature(self.problem.design);
+        let members = self.problem.penalty.blocks().members(g);
+        let sums = curvature.column_sums(members);
+        curvature.diagonal(members, &sums).iter().any(|d| *d > 0.0)
+    }
+
+    fn curvature<'d, M: DesignMatrix>(&'d self, design: &'d M) -> Curvature<'d, M> {
+        Curvature::new(design, self.curvatures, self.hyperparameters.ridge, self.problem.intercept)
+    }
+
+    /// Unit direction in which a biactive block leaves zero.
+    fn exit_direction(&self, g: usize) -> Vec<(u32, f64)> {
+        let members = self.problem.penalty.blocks().members(g);
+        let gradient: Vec<f64> = members.iter().map(|&j| self.solution.correlations[j as usize]).collect();
+        let norm = gradient.iter().map(|c| c * c).sum::<f64>().sqrt();
+        members.iter().zip(gradient).map(|(&j, c)| (j, -c / norm)).collect()
+    }
+
+    /// Biactive blocks along whose exit direction the criterion falls.
+    fn descent_aligned(&self, biactive: &[usize]) -> Vec<usize> {
+        let mut reduced = ReducedDesign::new(self.problem.design);
+        biactive.iter().for_each(|&g| reduced.push(self.exit_direction(g).into_iter()));
+        let columns = indices(biactive.len());
+        let gradient = self.upper_gradient(&reduced, &columns);
+        biactive.iter().zip(gradient).filter(|(_, slope)| *slope < 0.0).map(|(&g, _)| g).collect()
+    }
+
+    /// Ãᵀω with the intercept profiled out.
+    fn upper_gradient(&self, reduced: &ReducedDesign<'_, D>, columns: &[u32]) -> Vec<f64> {
+        let curvature = self.curvature(reduced);
+        let sums = curvature.column_sums(columns);
+        let total: f64 = self.upper.predictor.iter().sum();
+        let entry = |(&k, sum): (&u32, &f64)| {
+            reduced.column_dot(k as usize, self.upper.predictor) - sum * curvature.inverse_total() * total
+        };
+        columns.iter().zip(&sums).map(entry).collect()
+    }
+}
+
+fn indices(count: usize) -> Vec<u32> {
+    (0..count).map(|k| u32::try_from(k).unwrap_or(u32::MAX)).collect()
+}
+
+/// The reduced system: active blocks first, selected biactive ones last.
+pub(super) struct System<'c, D> {
+    pub(super) reduced: ReducedDesign<'c, D>,
+    pub(super) columns: Vec<u32>,
+    /// −Ãᵀω.
+    pub(super) right_side: Vec<f64>,
+    /// For each active block: the block and its range of reduced columns.
+    pub(super) active: Vec<(usize, std::ops::Range<usize>)>,
+    selected: Vec<usize>,
+    /// The feature behind each reduced column (the first, for a combined one).
+    features: Vec<u32>,
+}
+
+/// Solution of the reduced system.
+pub(super) struct Solve {
+    pub(super) q: Vec<f64>,
+    /// ‖right side − H q‖.
+    pub(super) residual: f64,
+    /// Estimate of the smallest eigenvalue of H; 0 if it is singular.
+    pub(super) smallest_eigenvalue: f64,
+}
+
+impl<'c, D: DesignMatrix> System<'c, D> {
+    fn new<L: Loss, P: Penalty>(context: &Context<'c, '_, D, L, P>, active: &[usize], selected: &[usize]) -> Self {
+        let blocks = context.problem.penalty.blocks();
+        let mut reduced = ReducedDesign::new(context.problem.design);
+        let mut ranges = Vec::with_capacity(active.len());
+        let mut features = Vec::new();
+        for &g in active {
+            let first = features.len();
+            for &j in blocks.members(g) {
+                reduced.push(std::iter::once((j, 1.0)));
+                features.push(j);
+            }
+            ranges.push((g, first..features.len()));
+        }
+        for &g in selected {
+            reduced.push(context.exit_direction(g).into_iter());
+            features.push(blocks.members(g)[0]);
+        }
+        let columns = indices(features.len());
+        let right_side = context.upper_gradient(&reduced, &columns).iter().map(|g| -g).collect();
+        Self { reduced, columns, right_side, active: ranges, selected: selected.to_vec(), features }
+    }
+
+    /// Calls `visit(range, λ_g, y_g)` for every active penalized block of more than one coefficient: only those have ∇²ρ ≠ 0.
+    pub(super) fn curved<L: Loss, P: Penalty>(
+        &self,
+        context: &Context<'_, '_, D, L, P>,
+        mut visit: impl FnMut(std::ops::Range<usize>, f64, &[f64]),
+    ) {
+        let mut block = Vec::new();
+        for (g, range) in self.active.iter().filter(|(_, range)| range.len() > 1) {
+            let lambda = context.hyperparameters.lambda[*g];
+            if lambda > 0.0 {
+                context.problem.penalty.blocks().gather(*g, &context.solution.coefficients, &mut block);
+                visit(range.clone(), lambda, &block);
+            }
+        }
+    }
+
+    fn solve<L: Loss, P: Penalty>(&self, context: &Context<'_, '_, D, L, P>) -> Solve {
+        let size = self.columns.len();
+        if size == 0 {
+            return Solve { q: Vec::new(), residual: 0.0, smallest_eigenvalue: f64::INFINITY };
+        }
+        let curvature = context.curvature(&self.reduced);
+        let sums = curvature.column_sums(&self.columns);
+        if size <= LARGEST_FACTORIZATION {
+            let hessian = self.hessian(context, &curvature, &sums);
+            if let Some(factor) = Cholesky::new(size, &hessian) {
+                let q = factor.solve(&self.right_side);
+                let residual = residual(&hessian, &q, &self.right_side);
+                return Solve { q, residual, smallest_eigenvalue: factor.smallest_eigenvalue() };
+            }
+        }
+        self.solve_iteratively(context, &curvature, &sums)
+    }
+
+    fn hessian<L: Loss, P: Penalty>(
+        &self,
+        context: &Context<'_, '_, D, L, P>,
+        curvature: &Curvature<'_, ReducedDesign<'c, D>>,
+        sums: &[f64],
+    ) -> Vec<f64> {
+        let size = self.columns.len();
+        let mut hessian = curvature.gram(&self.columns, sums, &mut Vec::new());
+        let mut block_hessian = Vec::new();
+        self.curved(context, |range, lambda, block| {
+            block_hessian.clear();
+            block_hessian.resize(block.len() * block.len(), 0.0);
+            context.problem.penalty.add_hessian(block, lambda, &mut block_hessian);
+            for (r, i) in range.clone().enumerate() {
+                for (c, k) in range.clone().enumerate() {
+                    hessian[k * size + i] += block_hessian[r * block.len() + c];
+                }
+            }
+        });
+        hessian
+    }
+
+    fn solve_iteratively<L: Loss, P: Penalty>(
+        &self,
+        context: &Context<'_, '_, D, L, P>,
+        curvature: &Curvature<'_, ReducedDesign<'c, D>>,
+        sums: &[f64],
+    ) -> Solve {
+        let size = self.columns.len();
+        let warm: HashMap<u32, f64> = context.upper.warm_start.iter().copied().collect();
+        let mut q: Vec<f64> = self.features.iter().map(|j| warm.get(j).copied().unwrap_or(0.0)).collect();
+        let diagonal = curvature.diagonal(&self.columns, sums);
+        let inverse_diagonal: Vec<f64> = diagonal.iter().map(|d| if *d > 0.0 { 1.0 / d } else { 1.0 }).collect();
+        let mut work = Vec::new();
+        let product = |v: &[f64], out: &mut [f64]| {
+            curvature.product_into(&self.columns, sums, v, &mut work, out);
+            self.curved(context, |range, lambda, block| {
+                context.problem.penalty.add_hessian_product(block, lambda, &v[range.clone()], &mut out[range]);
+            });
+        };
+        let tolerance = context.accuracy.adjoint_residual;
+        let outcome = conjugate_gradient(product, &inverse_diagonal, &self.right_side, &mut q, tolerance, 10 * size + 100);
+        let smallest_eigenvalue = outcome.smallest_quotient.max(context.hyperparameters.ridge);
+        Solve { q, residual: outcome.residual, smallest_eigenvalue }
+    }
+
+    fn assemble<L: Loss, P: Penalty>(&self, context: &Context<'_, '_, D, L, P>, solve: Solve, biactive: usize) -> Adjoint {
+        let penalty = context.problem.penalty;
+        let mut lambda = Vec::with_capacity(self.active.len() + self.selected.len());
+        let mut ridge = 0.0;
+        let (mut block, mut rho) = (Vec::new(), Vec::new());
+        for (g, range) in &self.active {
+            penalty.blocks().gather(*g, &context.solution.coefficients, &mut block);
+            let q = &solve.q[range.clone()];
+            ridge += block.iter().zip(q).map(|(y, q)| y * q).sum::<f64>();
+            if block.iter().any(|y| *y != 0.0) {
+                rho.resize(block.len(), 0.0);
+                penalty.gradient_into(&block, &mut rho);
+                let entry = rho.iter().zip(q).map(|(r, q)| r * q).sum();
+                lambda.push((u32::try_from(*g).unwrap_or(u32::MAX), entry));
+            }
+        }
+        let first_selected = self.columns.len() - self.selected.len();
+        for (k, &g) in self.selected.iter().enumerate() {
+            lambda.push((u32::try_from(g).unwrap_or(u32::MAX), solve.q[first_selected + k]));
+        }
+        lambda.sort_unstable_by_key(|e| e.0);
+        let scale = self.right_side.iter().map(|r| r * r).sum::<f64>().sqrt();
+        Adjoint {
+            lambda,
+            ridge,
+            residual: if scale > 0.0 { solve.residual / scale } else { 0.0 },
+            error_bound: bound::adjoint_error(context, self, &solve),
+            biactive,
+            warm_start: self.features.iter().copied().zip(solve.q).collect(),
+        }
+    }
+}
+
+/// ‖b − Hq‖ for a symmetric H.
+fn residual(hessian: &[f64], q: &[f64], b: &[f64]) -> f64 {
+    let size = q.len();
+    let mut rest = b.to_vec();
+    for (k, &q) in q.iter().enumerate() {
+        crate::kernel::axpy(-q, &hessian[k * size..(k + 1) * size], &mut rest);
+    }
+    rest.iter().map(|r| r * r).sum::<f64>().sqrt()
+}

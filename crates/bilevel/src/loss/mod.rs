@@ -1,0 +1,31 @@
+//! Losses f(b, z) of a target b and a linear predictor z: value, derivatives in z, convex conjugate.
+//!
+//! A new loss is one file that implements [`Loss`] and one line here.
+
+mod logistic;
+mod squared;
+
+pub use logistic::Logistic;
+pub use squared::Squared;
+
+/// A convex loss of one sample, twice differentiable in the predictor.
+pub trait Loss: Copy + Send + Sync {
+    /// Bound on |∂²f/∂z²|.
+    const MAX_CURVATURE: f64;
+    /// Bound on |∂³f/∂z³|; 0 means the loss is quadratic in z, so that one Newton step is exact.
+    const MAX_THIRD_DERIVATIVE: f64;
+    /// f(b, z).
+    fn value(&self, b: f64, z: f64) -> f64;
+    /// ∂f/∂z.
+    fn derivative(&self, b: f64, z: f64) -> f64;
+    /// ∂²f/∂z².
+    fn curvature(&self, b: f64, z: f64) -> f64;
+    /// The convex conjugate sup_z (uz − f(b, z)); +∞ outside its domain.
+    fn conjugate(&self, b: f64, u: f64) -> f64;
+
+    /// Σ w_i f(b_i, z_i); samples of weight 0 are skipped.
+    fn mean(&self, weights: &[f64], targets: &[f64], predictor: &[f64]) -> f64 {
+        let terms = weights.iter().zip(targets).zip(predictor);
+        terms.filter(|((w, _), _)| **w != 0.0).map(|((w, b), z)| w * self.value(*b, *z)).sum()
+    }
+}

@@ -1,0 +1,192 @@
+//! The Hessian of a generalized linear model's loss on a set of columns, with the intercept profiled out.
+//!
+//! With h_i = s_i f''(b_i, z_i) the Hessian in (y, c) is [[AᵀDA + αI, Aᵀh], [hᵀA, Σh]]. Minimizing over the intercept c leaves the Schur
+//! complement
+//!
+//!     H_jk = Σ_i h_i a_ij a_ik − (a_jᵀh)(a_kᵀh)/Σh + α δ_jk,
+//!
+//! which is AᵀDA of the columns centered in the h-weighted mean; sparse columns are never centered in memory.
+
+use crate::design::DesignMatrix;
+use crate::solver::QuadraticModel;
+
+/// ∇²F at one point, on demand for any set of columns.
+#[derive(Debug)]
+pub struct Curvature<'a, D> {
+    pub(crate) design: &'a D,
+    /// h_i.
+    pub(crate) weights: &'a [f64],
+    /// Σh where there is an intercept to profile out.
+    total: Option<f64>,
+    ridge: f64,
+}
+
+impl<'a, D: DesignMatrix> Curvature<'a, D> {
+    /// At sample curvatures `weights` = h (length n), with ridge parameter α.
+    pub fn new(design: &'a D, weights: &'a [f64], ridge: f64, intercept: bool) -> Self {
+        let total: f64 = weights.iter().sum();
+        Self { design, weights, total: (intercept && total > 0.0).then_some(total), ridge }
+    }
+
+    /// a_jᵀh for each of the columns; zeros if there is no intercept (nothing is centered then).
+    pub fn column_sums(&self, columns: &[u32]) -> Vec<f64> {
+        match self.total {
+            Some(_) => columns.iter().map(|&j| self.design.column_dot(j as usize, self.weights)).collect(),
+            None => vec![0.0; columns.len()],
+        }
+    }
+
+    /// 1/Σh, or 0 without intercept.
+    pub fn inverse_total(&self) -> f64 {
+        self.total.map_or(0.0, |t| 1.0 / t)
+    }
+
+    /// The diagonal of H on the columns. A column that is constant where h > 0 has variance 0 up to rounding; it gets exactly 0 (plus α).
+    pub fn diagonal(&self, columns: &[u32], sums: &[f64]) -> Vec<f64> {
+        let entry = |(&j, &sum): (&u32, &f64)| {
+            let square = self.design.column_weighted_square(j as usize, self.weights);
+            let variance = square - sum * sum * self.inverse_total();
+            self.ridge + if variance > 1e-13 * square { variance } else { 0.0 }
+        };
+        columns.iter().zip(sums).map(entry).collect()
+    }
+
+    /// H on the columns, column major (m×m).
+    pub fn gram(&self, columns: &[u32], sums: &[f64], buffer: &mut Vec<f64>) -> Vec<f64> {
+        let size = columns.len();
+        let mut gram = vec![0.0; size * size];
+        buffer.clear();
+        buffer.resize(self.design.n_rows(), 0.0);
+        // Scatter the denser column, run over the sparser: each pair costs the smaller number of entries.
+        let mut order: Vec<usize> = (0..size).collect();
+        order.sort_by_key(|&k| std::cmp::Reverse(self.design.column_stored(columns[k] as usize)));
+        for (rank, &j) in order.iter().enumerate() {
+            let column = columns[j] as usize;
+            self.design.column_weighted_axpy(column, 1.0, self.weights, buffer);
+            for &k in &order[rank..] {
+                let product = self.design.column_dot(columns[k] as usize, buffer);
+                let entry = product - sums[j] * sums[k] * self.inverse_total();
+                gram[j * size + k] = entry;
+                gram[k * size + j] = entry;
+            }
+            self.design.visit_column(column, |i, _| buffer[i] = 0.0);
+        }
+        for k in 0..size {
+            gram[k * size + k] += self.ridge;
+        }
+        gram
+    }
+
+    /// out = H v on the columns, matrix-free; `work` has length n.
+    pub fn product_into(&self, columns: &[u32], sums: &[f64], v: &[f64], work: &mut Vec<f64>, out: &mut [f64]) {
+        work.clear();
+        work.resize(self.design.n_rows(), 0.0);
+        for (&j, &v) in columns.iter().zip(v).filter(|(_, v)| **v != 0.0) {
+            self.design.column_weighted_axpy(j as usize, v, self.weights, work);
+        }
+        let shift = crate::kernel::dot(sums, v) * self.inverse_total();
+        for (k, &j) in columns.iter().enumerate() {
+            out[k] = self.design.column_dot(j as usize, work) - shift * sums[k] + self.ridge * v[k];
+        }
+    }
+}
+
+/// A quadratic model that holds its Hessian: for small working sets.
+pub(crate) struct GramModel {
+    size: usize,
+    gram: Vec<f64>,
+    gradient: Vec<f64>,
+}
+
+impl GramModel {
+    pub(crate) fn new(gram: Vec<f64>, gradient: Vec<f64>) -> Self {
+        Self { size: gradient.len(), gram, gradient }
+    }
+}
+
+impl QuadraticModel for GramModel {
+    #[inline]
+    fn gradient(&self, k: usize) -> f64 {
+        self.gradient[k]
+    }
+    #[inline]
+    fn diagonal(&self, k: usize) -> f64 {
+        self.gram[k * self.size + k]
+    }
+    #[inline]
+    fn update(&mut self, k: usize, delta: f64) {
+        crate::kernel::axpy(delta, &self.gram[k * self.size..(k + 1) * self.size], &mut self.gradient);
+    }
+    fn submatrix(&self, free: &[usize]) -> Option<Vec<f64>> {
+        let mut matrix = Vec::with_capacity(free.len() * free.len());
+        for &k in free {
+            let column = &self.gram[k * self.size..(k + 1) * self.size];
+            matrix.extend(free.iter().map(|&i| column[i]));
+        }
+        Some(matrix)
+    }
+    fn product(&mut self, free: &[usize], v: &[f64], out: &mut [f64]) {
+        out.fill(0.0);
+        for (&k, &v) in free.iter().zip(v) {
+            let column = &self.gram[k * self.size..(k + 1) * self.size];
+            out.iter_mut().zip(free).for_each(|(o, &i)| *o += v * column[i]);
+        }
+    }
+}
+
+/// A quadratic model that works through the columns: for working sets too large for their Hessian.
+pub(crate) struct ColumnModel<'a, 'c, D> {
+    curvature: &'c Curvature<'a, D>,
+    columns: &'c [u32],
+    sums: &'c [f64],
+    diagonal: &'c [f64],
+    /// Linear part of the gradient that does not pass through the columns: α y_k at the current point.
+    ridge_part: Vec<f64>,
+    /// e_i = s_i f' + h_i (A Δy)_i, without the intercept's part.
+    residual: Vec<f64>,
+    /// The intercept's part of e is shift·h.
+    shift: f64,
+    work: Vec<f64>,
+}
+
+impl<'a, 'c, D: DesignMatrix> ColumnModel<'a, 'c, D> {
+    /// `slopes` = s_i f' at the current point, where it sums to zero if there is an intercept.
+    pub(crate) fn new(
+        curvature: &'c Curvature<'a, D>,
+        columns: &'c [u32],
+        sums: &'c [f64],
+        diagonal: &'c [f64],
+        slopes: &[f64],
+        y: &[f64],
+    ) -> Self {
+        let ridge_part = y.iter().map(|y| curvature.ridge * y).collect();
+        Self { curvature, columns, sums, diagonal, ridge_part, residual: slopes.to_vec(), shift: 0.0, work: Vec::new() }
+    }
+}
+
+impl<D: DesignMatrix> QuadraticModel for ColumnModel<'_, '_, D> {
+    #[inline]
+    fn gradient(&self, k: usize) -> f64 {
+        let through_columns = self.curvature.design.column_dot(self.columns[k] as usize, &self.residual);
+        through_columns + self.shift * self.sums[k] + self.ridge_part[k]
+    }
+    #[inline]
+    fn diagonal(&self, k: usize) -> f64 {
+        self.diagonal[k]
+    }
+    #[inline]
+    fn update(&mut self, k: usize, delta: f64) {
+        let column = self.columns[k] as usize;
+        self.curvature.design.column_weighted_axpy(column, delta, self.curvature.weights, &mut self.residual);
+        self.shift -= delta * self.sums[k] * self.curvature.inverse_total();
+        self.ridge_part[k] += self.curvature.ridge * delta;
+    }
+    fn submatrix(&self, _free: &[usize]) -> Option<Vec<f64>> {
+        None
+    }
+    fn product(&mut self, free: &[usize], v: &[f64], out: &mut [f64]) {
+        let columns: Vec<u32> = free.iter().map(|&k| self.columns[k]).collect();
+        let sums: Vec<f64> = free.iter().map(|&k| self.sums[k]).collect();
+        self.curvature.product_into(&columns, &sums, v, &mut self.work, out);
+    }
+}

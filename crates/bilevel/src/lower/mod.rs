@@ -1,0 +1,110 @@
+//! Lower-level problems: what is trained for given hyperparameters, and the transpose of the solution's Jacobian.
+
+mod curvature;
+mod dual;
+mod sparse_glm;
+mod working_set;
+
+use crate::Result;
+use crate::hypergradient::BiactivePolicy;
+use crate::outer::Accuracy;
+
+pub use curvature::Curvature;
+pub use sparse_glm::{NullModel, SparseGlm};
+
+/// Hyperparameters of a penalized model: one weight for each block of the penalty, and the ridge parameter.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Hyperparameters {
+    /// λ_g ≥ 0 for each block; 0 leaves a block unpenalized, +∞ excludes it.
+    pub lambda: Vec<f64>,
+    /// α ≥ 0.
+    pub ridge: f64,
+}
+
+/// A lower-level solution, with what is known about its accuracy and what the next solve can start from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Solution {
+    /// y (length p).
+    pub coefficients: Vec<f64>,
+    /// c.
+    pub intercept: f64,
+    /// z = A y + c for *all* rows, also those of training weight 0 (length n).
+    pub predictor: Vec<f64>,
+    /// Aᵀ(s∘f') at z: the loss gradient without its ridge part (length p).
+    pub correlations: Vec<f64>,
+    /// Objective: mean loss, ridge and penalty.
+    pub objective: f64,
+    /// Duality gap: the objective is at most this far above the minimum.
+    pub gap: f64,
+    /// The gap relative to the objective of the model with no features.
+    pub relative_gap: f64,
+    /// Working sets solved.
+    pub iterations: usize,
+}
+
+impl Solution {
+    /// Indices of the nonzero coefficients, increasing.
+    pub fn support(&self) -> Vec<usize> {
+        (0..self.coefficients.len()).filter(|&j| self.coefficients[j] != 0.0).collect()
+    }
+}
+
+/// (∂y*/∂λ)ᵀ∇_yL, sparse: only blocks on the support or on a selected kink have an entry.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Adjoint {
+    /// (block, ∂Φ/∂λ_block), increasing in the block.
+    pub lambda: Vec<(u32, f64)>,
+    /// ∂Φ/∂α.
+    pub ridge: f64,
+    /// Residual of the adjoint system relative to its right-hand side.
+    pub residual: f64,
+    /// Bound on the Euclidean error of (lambda, ridge) from the inexact lower level and the inexact adjoint (DESIGN §2.4), provided that
+    /// the support is the minimizer's.
+    pub error_bound: f64,
+    /// Number of biactive blocks.
+    pub biactive: usize,
+    /// The adjoint vector on the reduced coordinates, for warm starts.
+    pub warm_start: Vec<(u32, f64)>,
+}
+
+/// y*(λ), and the transpose of its Jacobian: all that the upper level needs from a model.
+///
+/// The criterion reaches the coefficients through the linear predictor z only, so the upper gradient is given in predictor space: ω = ∂L/∂z,
+/// from which ∇_yL = Aᵀω and ∂L/∂c = Σω are formed where they are needed.
+pub trait LowerLevel: Sync {
+    /// Number of coefficients.
+    fn n_coefficients(&self) -> usize;
+
+    /// Number of λ's (blocks of the penalty), without the ridge parameter.
+    fn n_weights(&self) -> usize;
+
+    /// Solves the lower level to the asked relative duality gap, from `start` where there is one.
+    ///
+    /// # Errors
+    /// [`crate::Error::LowerLevel`] if the solver ends far from the asked accuracy.
+    fn solve(&self, hyperparameters: &Hyperparameters, start: Option<&Solution>, accuracy: Accuracy) -> Result<Solution>;
+
+    /// (∂y*/∂λ)ᵀ Aᵀω at a solution, with the error bound of the solves.
+    ///
+    /// # Errors
+    /// [`crate::Error::AdjointSolve`] if the reduced Hessian cannot be solved with.
+    fn adjoint(
+        &self,
+        hyperparameters: &Hyperparameters,
+        solution: &Solution,
+        upper: &UpperGradient<'_>,
+        policy: BiactivePolicy,
+        accuracy: Accuracy,
+    ) -> Result<Adjoint>;
+}
+
+/// The criterion's gradient in predictor space.
+#[derive(Debug, Clone, Copy)]
+pub struct UpperGradient<'a> {
+    /// ω_i = ∂L/∂z_i (length n).
+    pub predictor: &'a [f64],
+    /// Bounds on |∂²L/∂z_i²| (length n): how much ω moves with z, for error bounds.
+    pub curvature: &'a [f64],
+    /// Adjoint of a nearby problem to start iterative solves from.
+    pub warm_start: &'a [(u32, f64)],
+}

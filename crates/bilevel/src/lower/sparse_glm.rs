@@ -1,0 +1,215 @@
+//! Sparse generalized linear models: weighted loss, ridge, and a block penalty.
+//!
+//!     min_{y,c}  Σ_i s_i f(b_i, a_iᵀy + c) + (α/2)‖y‖² + Σ_g λ_g ρ(y_g),     s_i ≥ 0, Σ s_i = 1
+//!
+//! The sample weights s make folds of one design: a held-out row has weight 0. The intercept c is never penalized.
+
+use crate::design::DesignMatrix;
+use crate::hypergradient::{self, BiactivePolicy};
+use crate::loss::Loss;
+use crate::outer::Accuracy;
+use crate::penalty::Penalty;
+use crate::{Error, Result};
+
+use super::{Adjoint, Hyperparameters, LowerLevel, Solution, UpperGradient, dual::DualPoint, working_set};
+
+/// The lower-level problem, all but its hyperparameters.
+#[derive(Debug, Clone)]
+pub struct SparseGlm<'a, D, L, P> {
+    pub(crate) design: &'a D,
+    pub(crate) targets: &'a [f64],
+    pub(crate) sample_weights: &'a [f64],
+    pub(crate) loss: L,
+    pub(crate) penalty: &'a P,
+    pub(crate) intercept: bool,
+    null: NullModel,
+}
+
+/// The model without features: only the intercept, if there is one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NullModel {
+    /// Its intercept.
+    pub intercept: f64,
+    /// Its mean loss: the scale of relative duality gaps.
+    pub objective: f64,
+    /// Aᵀ(s∘f') there (length p).
+    pub correlations: Vec<f64>,
+}
+
+impl<'a, D: DesignMatrix, L: Loss, P: Penalty> SparseGlm<'a, D, L, P> {
+    /// `targets` and `sample_weights` have length n; the weights must be nonnegative and sum to one.
+    ///
+    /// # Errors
+    /// [`Error::InvalidData`] for lengths that do not match, weights that are not a distribution, or an intercept that has no finite optimum
+    /// (a training part with one class).
+    pub fn new(design: &'a D, targets: &'a [f64], sample_weights: &'a [f64], loss: L, penalty: &'a P, intercept: bool) -> Result<Self> {
+        let n = design.n_rows();
+        if targets.len() != n || sample_weights.len() != n {
+            let found = format!("{} targets and {} sample weights", targets.len(), sample_weights.len());
+            return Err(Error::data("lower-level problem", found, format!("{n} of each, one for each row")));
+        }
+        if penalty.blocks().n_coefficients() != design.n_columns() {
+            let found = format!("blocks of {} coefficients", penalty.blocks().n_coefficients());
+            return Err(Error::data("penalty", found, format!("{}, one for each column", design.n_columns())));
+        }
+        let total: f64 = sample_weights.iter().sum();
+        if sample_weights.iter().any(|s| s.is_nan() || *s < 0.0) || (total - 1.0).abs() > 1e-9 {
+            return Err(Error::data("sample weights", format!("a sum of {total}"), "nonnegative weights that sum to 1"));
+        }
+        let null = NullModel { intercept: 0.0, objective: 0.0, correlations: Vec::new() };
+        let mut problem = Self { design, targets, sample_weights, loss, penalty, intercept, null };
+        problem.null = problem.fit_null()?;
+        Ok(problem)
+    }
+
+    fn fit_null(&self) -> Result<NullModel> {
+        let mut predictor = vec![0.0; self.targets.len()];
+        let intercept = if self.intercept { self.optimal_shift(&mut predictor) } else { 0.0 };
+        if !intercept.is_finite() || intercept.abs() > 500.0 && L::MAX_THIRD_DERIVATIVE > 0.0 {
+            return Err(Error::data("target of the training rows", "one class only", "both classes, to fit an intercept"));
+        }
+        let slopes = self.slopes(&predictor);
+        let mut correlations = vec![0.0; self.design.n_columns()];
+        self.design.transpose_product_into(&slopes, &mut correlations);
+        let energy: f64 = self.sample_weights.iter().zip(self.targets).map(|(s, b)| s * b * b).sum();
+        // A constant target leaves a null loss of rounding errors; 1e-14 of the target's energy is the scale of those.
+        let objective = self.loss.mean(self.sample_weights, self.targets, &predictor).max(1e-14 * energy).max(f64::MIN_POSITIVE);
+        Ok(NullModel { intercept, objective, correlations })
+    }
+
+    /// The model without features.
+    pub fn null_model(&self) -> &NullModel {
+        &self.null
+    }
+
+    /// The smallest factor t such that λ = t·`factors` gives zero coefficients; blocks with factor 0 or +∞ do not count.
+    pub fn lambda_max(&self, factors: &[f64]) -> f64 {
+        let blocks = self.penalty.blocks();
+        let mut block = Vec::new();
+        (0..blocks.len())
+            .filter(|&g| factors[g] > 0.0 && factors[g].is_finite())
+            .map(|g| {
+                blocks.gather(g, &self.null.correlations, &mut block);
+                self.penalty.dual_norm(&block) / factors[g]
+            })
+            .fold(0.0, f64::max)
+    }
+
+    /// s_i f'(b_i, z_i).
+    pub(crate) fn slopes(&self, predictor: &[f64]) -> Vec<f64> {
+        let terms = self.sample_weights.iter().zip(self.targets).zip(predictor);
+        terms.map(|((&s, &b), &z)| if s == 0.0 { 0.0 } else { s * self.loss.derivative(b, z) }).collect()
+    }
+
+    /// h_i = s_i f''(b_i, z_i).
+    pub(crate) fn curvatures(&self, predictor: &[f64]) -> Vec<f64> {
+        let terms = self.sample_weights.iter().zip(self.targets).zip(predictor);
+        terms.map(|((&s, &b), &z)| if s == 0.0 { 0.0 } else { s * self.loss.curvature(b, z) }).collect()
+    }
+
+    /// Moves the intercept to its optimum for the given predictor (which is shifted in place); returns the shift.
+    ///
+    /// Newton in one dimension, safeguarded: a step may not exceed the one that the curvature bound allows by more than a factor of 8.
+    pub(crate) fn optimal_shift(&self, predictor: &mut [f64]) -> f64 {
+        let mut total_shift = 0.0;
+        let mut last = f64::INFINITY;
+        for _ in 0..100 {
+            let (mut slope, mut curvature, mut magnitude) = (0.0, 0.0, 0.0);
+            for ((&s, &b), &z) in self.sample_weights.iter().zip(self.targets).zip(predictor.iter()) {
+                if s != 0.0 {
+                    let d = s * self.loss.derivative(b, z);
+                    slope += d;
+                    magnitude += d.abs();
+                    curvature += s * self.loss.curvature(b, z);
+                }
+            }
+            if slope.abs() <= 1e-15 * magnitude || slope.abs() >= last && last <= 1e-13 * magnitude {
+                break;
+            }
+            last = slope.abs();
+            let cautious = slope.abs() / L::MAX_CURVATURE;
+            let newton = if curvature > 0.0 { slope.abs() / curvature } else { f64::INFINITY };
+            let shift = -slope.signum() * newton.min(8.0 * cautious.max(0.5));
+            predictor.iter_mut().for_each(|z| *z += shift);
+            total_shift += shift;
+            if L::MAX_THIRD_DERIVATIVE == 0.0 {
+                break;
+            }
+        }
+        total_shift
+    }
+
+    /// Σ s f + (α/2)‖y‖² + Σ λ_g ρ(y_g), over the blocks that are not excluded.
+    pub(crate) fn objective(&self, hyperparameters: &Hyperparameters, coefficients: &[f64], predictor: &[f64]) -> f64 {
+        let blocks = self.penalty.blocks();
+        let mut block = Vec::new();
+        let mut penalty = 0.0;
+        let mut square = 0.0;
+        for g in 0..blocks.len() {
+            blocks.gather(g, coefficients, &mut block);
+            if block.iter().any(|y| *y != 0.0) {
+                penalty += hyperparameters.lambda[g] * self.penalty.value(&block);
+                square += block.iter().map(|y| y * y).sum::<f64>();
+            }
+        }
+        self.loss.mean(self.sample_weights, self.targets, predictor) + 0.5 * hyperparameters.ridge * square + penalty
+    }
+
+    /// Absolute duality gap at a point whose intercept is optimal.
+    pub(crate) fn gap(&self, hyperparameters: &Hyperparameters, solution: &Solution) -> f64 {
+        let derivatives: Vec<f64> =
+            self.targets.iter().zip(&solution.predictor).map(|(&b, &z)| self.loss.derivative(b, z)).collect();
+        let point = DualPoint {
+            sample_weights: self.sample_weights,
+            targets: self.targets,
+            derivatives: &derivatives,
+            correlations: &solution.correlations,
+            coefficients: &solution.coefficients,
+            lambda: &hyperparameters.lambda,
+            ridge: hyperparameters.ridge,
+        };
+        (solution.objective - point.value(self.loss, self.penalty)).max(0.0)
+    }
+
+    fn check(&self, hyperparameters: &Hyperparameters) -> Result<()> {
+        let lambda = &hyperparameters.lambda;
+        if lambda.len() != self.penalty.blocks().len() {
+            let expected = format!("{}, one for each block of the penalty", self.penalty.blocks().len());
+            return Err(Error::data("lambda", format!("{} values", lambda.len()), expected));
+        }
+        if let Some(g) = lambda.iter().position(|l| l.is_nan() || *l < 0.0) {
+            return Err(Error::data(format!("lambda of block {g}"), lambda[g].to_string(), "a weight from 0 to infinity"));
+        }
+        if !(hyperparameters.ridge >= 0.0 && hyperparameters.ridge.is_finite()) {
+            return Err(Error::data("ridge parameter", hyperparameters.ridge.to_string(), "a finite number of at least 0"));
+        }
+        Ok(())
+    }
+}
+
+impl<D: DesignMatrix, L: Loss, P: Penalty> LowerLevel for SparseGlm<'_, D, L, P> {
+    fn n_coefficients(&self) -> usize {
+        self.design.n_columns()
+    }
+
+    fn n_weights(&self) -> usize {
+        self.penalty.blocks().len()
+    }
+
+    fn solve(&self, hyperparameters: &Hyperparameters, start: Option<&Solution>, accuracy: Accuracy) -> Result<Solution> {
+        self.check(hyperparameters)?;
+        working_set::solve(self, hyperparameters, start, accuracy.relative_gap)
+    }
+
+    fn adjoint(
+        &self,
+        hyperparameters: &Hyperparameters,
+        solution: &Solution,
+        upper: &UpperGradient<'_>,
+        policy: BiactivePolicy,
+        accuracy: Accuracy,
+    ) -> Result<Adjoint> {
+        self.check(hyperparameters)?;
+        hypergradient::implicit(self, hyperparameters, solution, upper, policy, accuracy)
+    }
+}

@@ -1,0 +1,356 @@
+//! The working-set prox-Newton solver of the sparse generalized linear model.
+//!
+//!     repeat   correlations Aᵀ(s∘f'), duality gap                                  one pass over the matrix
+//!              working set = support + the blocks that violate their condition most
+//!              repeat   quadratic model of the loss on the working set
+//!                       minimize model + penalty                                  coordinate descent, then Newton on the support
+//!                       line search                                               squared loss: the full step is exact
+//!     until    the gap is small
+//!
+//! The working set doubles with the support, so that work is proportional to the support and not to p. On a working set that is small next to the
+//! data the model holds its Hessian (Gram) matrix; on a large one it works through the columns.
+//!
+//! Sources: Massias, Gramfort, Salmon, "Celer", ICML 2018 (working sets by violation, doubling); Lee, Sun, Saunders, "Proximal Newton-type
+//! methods", SIAM J. Optim. 24 (2014).
+
+use crate::design::DesignMatrix;
+use crate::loss::Loss;
+use crate::penalty::Penalty;
+use crate::solver::{CdSettings, LocalBlocks, coordinate_descent};
+use crate::{Error, Result};
+
+use super::curvature::{ColumnModel, GramModel};
+use super::{Curvature, Hyperparameters, Solution, SparseGlm};
+
+const MAX_WORKING_SETS: usize = 100;
+const MAX_NEWTON_STEPS: usize = 30;
+const SMALLEST_WORKING_SET: usize = 32;
+/// Working sets up to this size may hold their Gram matrix (2 MB).
+const LARGEST_GRAM: usize = 512;
+
+/// Solves to a relative duality gap of `tolerance`, or as near as rounding allows.
+pub(super) fn solve<D: DesignMatrix, L: Loss, P: Penalty>(
+    problem: &SparseGlm<'_, D, L, P>,
+    hyperparameters: &Hyperparameters,
+    start: Option<&Solution>,
+    tolerance: f64,
+) -> Result<Solution> {
+    let mut state = State::new(problem, hyperparameters, start);
+    state.measure();
+    let mut best = Progress { gap: f64::INFINITY, violation: f64::INFINITY };
+    let mut stalled = 0;
+    let mut sharpen = 1.0;
+    // The gap is of second order in the violation where a ridge makes the problem strongly convex: a gap within tolerance alone would leave
+    // coefficients with an error of its square root.
+    while (state.solution.relative_gap > tolerance || state.violation > state.goal(tolerance))
+        && state.solution.iterations < MAX_WORKING_SETS
+    {
+        state.solution.iterations += 1;
+        let working_set = state.working_set();
+        let target = state.inner_target(tolerance) * sharpen;
+        state.solve_on(&working_set, target);
+        state.measure();
+        // Progress by less than a third means that the inner problem was solved too loosely, or that rounding is reached.
+        let now = Progress { gap: state.solution.relative_gap, violation: state.violation };
+        if now.gap > 0.3 * best.gap && now.violation > 0.3 * best.violation {
+            sharpen *= 0.03;
+            stalled += 1;
+            if stalled >= if now.gap <= tolerance { 1 } else { 5 } {
+                break;
+            }
+        } else {
+            stalled = 0;
+        }
+        best = Progress { gap: best.gap.min(now.gap), violation: best.violation.min(now.violation) };
+    }
+    let solution = state.solution;
+    // A gap of 1e-3 of the null objective is no solution at all; anything better is returned with its gap.
+    if solution.relative_gap.is_nan() || solution.relative_gap > tolerance.max(1e-3) {
+        return Err(Error::LowerLevel { iterations: solution.iterations, gap: solution.relative_gap, tolerance });
+    }
+    Ok(solution)
+}
+
+/// What an iteration is judged by.
+struct Progress {
+    gap: f64,
+    violation: f64,
+}
+
+struct State<'s, 'a, D, L, P> {
+    problem: &'s SparseGlm<'a, D, L, P>,
+    hyperparameters: &'s Hyperparameters,
+    solution: Solution,
+    /// Largest violation on the last working set, in units of the gradient.
+    violation: f64,
+}
+
+impl<'s, 'a, D: DesignMatrix, L: Loss, P: Penalty> State<'s, 'a, D, L, P> {
+    fn new(problem: &'s SparseGlm<'a, D, L, P>, hyperparameters: &'s Hyperparameters, start: Option<&Solution>) -> Self {
+        let (n, p) = (problem.design.n_rows(), problem.design.n_columns());
+        let mut solution = match start {
+            Some(s) if s.coefficients.len() == p && s.predictor.len() == n => s.clone(),
+            _ => {
+                let null = problem.null_model();
+                Solution {
+                    coefficients: vec![0.0; p],
+                    intercept: null.intercept,
+                    predictor: vec![null.intercept; n],
+                    correlations: null.correlations.clone(),
+                    objective: 0.0,
+                    gap: 0.0,
+                    relative_gap: 0.0,
+                    iterations: 0,
+                }
+            }
+        };
+        solution.iterations = 0;
+        let mut state = Self { problem, hyperparameters, solution, violation: f64::INFINITY };
+        state.drop_excluded();
+        state
+    }
+
+    /// Coefficients of excluded blocks (λ = +∞) go to zero.
+    fn drop_excluded(&mut self) {
+        let blocks = self.problem.penalty.blocks();
+        let mut moved = false;
+        for g in (0..blocks.len()).filter(|&g| self.hyperparameters.lambda[g] == f64::INFINITY) {
+            for &j in blocks.members(g) {
+                let y = std::mem::take(&mut self.solution.coefficients[j as usize]);
+                if y != 0.0 {
+                    self.problem.design.column_axpy(j as usize, -y, &mut self.solution.predictor);
+                    moved = true;
+                }
+            }
+        }
+        if moved {
+            self.refresh();
+        }
+    }
+
+    /// Recomputes intercept and correlations from the predictor.
+    fn refresh(&mut self) {
+        if self.problem.intercept {
+            self.solution.intercept += self.problem.optimal_shift(&mut self.solution.predictor);
+        }
+        let slopes = self.problem.slopes(&self.solution.predictor);
+        self.problem.design.transpose_product_into(&slopes, &mut self.solution.correlations);
+    }
+
+    /// Objective and gap at the current point.
+    fn measure(&mut self) {
+        let solution = &self.solution;
+        let objective = self.problem.objective(self.hyperparameters, &solution.coefficients, &solution.predictor);
+        self.solution.objective = objective;
+        self.solution.gap = self.problem.gap(self.hyperparameters, &self.solution);
+        self.solution.relative_gap = self.solution.gap / self.problem.null_model().objective;
+    }
+
+    /// The violation, in units of the gradient, at which the inner solve may rest: what the final gap needs, or a fraction of what is
+    /// violated now if that is more (early working sets are not worth solving exactly).
+    fn inner_target(&self, tolerance: f64) -> f64 {
+        self.goal(tolerance).max(1e-3 * self.solution.gap / self.coefficient_scale())
+    }
+
+    /// The violation that a relative gap of `tolerance` needs.
+    fn goal(&self, tolerance: f64) -> f64 {
+        0.1 * tolerance * self.problem.null_model().objective / self.coefficient_scale()
+    }
+
+    /// ‖y‖₁, which turns a violation into a gap; where y = 0, what objective and gradient imply about its size.
+    fn coefficient_scale(&self) -> f64 {
+        let l1: f64 = self.solution.coefficients.iter().map(|y| y.abs()).sum();
+        let null = self.problem.null_model().objective;
+        let scale = self.problem.null_model().correlations.iter().fold(0.0_f64, |m, c| m.max(c.abs()));
+        l1.max(null / scale.max(f64::MIN_POSITIVE))
+    }
+
+    /// Blocks of the support, unpenalized blocks, and the worst violators (as many as there are active blocks, at least 32).
+    fn working_set(&self) -> Vec<usize> {
+        let blocks = self.problem.penalty.blocks();
+        let ridge = self.hyperparameters.ridge;
+        let mut block = Vec::new();
+        let mut set = Vec::new();
+        let mut candidates: Vec<(f64, usize)> = Vec::new();
+        for g in 0..blocks.len() {
+            let lambda = self.hyperparameters.lambda[g];
+            if lambda == f64::INFINITY {
+                continue;
+            }
+            let active = blocks.members(g).iter().any(|&j| self.solution.coefficients[j as usize] != 0.0);
+            if active || lambda == 0.0 {
+                set.push(g);
+                continue;
+            }
+            // y_g = 0 here, so the ridge adds nothing to the gradient.
+            blocks.gather(g, &self.solution.correlations, &mut block);
+            let ratio = self.problem.penalty.dual_norm(&block) / lambda;
+            if ratio > if ridge > 0.0 { 1.0 } else { 0.9 } {
+                candidates.push((ratio, g));
+            }
+        }
+        let room = set.len().max(SMALLEST_WORKING_SET);
+        if candidates.len() > room {
+            candidates.select_nth_unstable_by(room, |a, b| b.0.total_cmp(&a.0));
+            candidates.truncate(room);
+        }
+        set.extend(candidates.iter().map(|c| c.1));
+        set.sort_unstable();
+        set
+    }
+
+    /// Prox-Newton on the working set, until no block violates its condition by more than `target`.
+    fn solve_on(&mut self, working_set: &[usize], target: f64) {
+        let problem = self.problem;
+        let columns: Vec<u32> = working_set.iter().flat_map(|&g| problem.penalty.blocks().members(g)).copied().collect();
+        let quadratic_loss = L::MAX_THIRD_DERIVATIVE == 0.0;
+        let mut buffer = Vec::new();
+        let mut inner = target;
+        for step in 0..MAX_NEWTON_STEPS {
+            let slopes = problem.slopes(&self.solution.predictor);
+            let weights = problem.curvatures(&self.solution.predictor);
+            let curvature = Curvature::new(problem.design, &weights, self.hyperparameters.ridge, problem.intercept);
+            let sums = curvature.column_sums(&columns);
+            let diagonal = curvature.diagonal(&columns, &sums);
+            let blocks = self.local_blocks(working_set, &columns, &curvature, &sums, &diagonal, &mut buffer);
+            let start: Vec<f64> = columns.iter().map(|&j| self.solution.coefficients[j as usize]).collect();
+            let gradient: Vec<f64> = columns
+                .iter()
+                .zip(&start)
+                .map(|(&j, y)| problem.design.column_dot(j as usize, &slopes) + self.hyperparameters.ridge * y)
+                .collect();
+            let violation = violation(problem.penalty, &blocks, &start, &gradient);
+            self.violation = violation;
+            if step > 0 && violation <= target {
+                break;
+            }
+            if !quadratic_loss {
+                inner = target.max(0.01 * violation);
+            }
+            let settings = CdSettings { tolerance: inner, max_sweeps: 1000 };
+            let mut y = start.clone();
+            let outcome;
+            if use_gram(problem.design, &columns) {
+                let mut model = GramModel::new(curvature.gram(&columns, &sums, &mut buffer), gradient.clone());
+                outcome = coordinate_descent(&mut model, problem.penalty, &blocks, &mut y, settings);
+            } else {
+                let mut model = ColumnModel::new(&curvature, &columns, &sums, &diagonal, &slopes, &start);
+                outcome = coordinate_descent(&mut model, problem.penalty, &blocks, &mut y, settings);
+            }
+            if quadratic_loss {
+                self.violation = outcome.violation;
+            }
+            let moved = self.line_search(&columns, &blocks, &start, &y, &gradient);
+            if quadratic_loss || !moved {
+                break;
+            }
+        }
+        self.refresh();
+    }
+
+    fn local_blocks(
+        &self,
+        working_set: &[usize],
+        columns: &[u32],
+        curvature: &Curvature<'_, D>,
+        sums: &[f64],
+        diagonal: &[f64],
+        buffer: &mut Vec<f64>,
+    ) -> LocalBlocks {
+        let mut starts = vec![0];
+        let mut lipschitz = Vec::with_capacity(working_set.len());
+        for &g in working_set {
+            let first = starts[starts.len() - 1];
+            let last = first + self.problem.penalty.blocks().members(g).len();
+            starts.push(last);
+            lipschitz.push(if last - first == 1 {
+                diagonal[first]
+            } else {
+                // Gershgorin: the largest absolute row sum of the block's Hessian bounds its eigenvalues.
+                let gram = curvature.gram(&columns[first..last], &sums[first..last], buffer);
+                gram.chunks(last - first).map(|row| row.iter().map(|v| v.abs()).sum()).fold(0.0, f64::max)
+            });
+        }
+        let lambda = working_set.iter().map(|&g| self.hyperparameters.lambda[g]).collect();
+        LocalBlocks { starts, lambda, lipschitz }
+    }
+
+    /// Moves the coefficients on the working set from `start` towards `y`: all the way if the objective decreases enough, else halving.
+    ///
+    /// Returns whether anything moved.
+    fn line_search(&mut self, columns: &[u32], blocks: &LocalBlocks, start: &[f64], y: &[f64], gradient: &[f64]) -> bool {
+        let problem = self.problem;
+        let direction: Vec<f64> = y.iter().zip(start).map(|(y, s)| y - s).collect();
+        if direction.iter().all(|d| *d == 0.0) {
+            return false;
+        }
+        let mut image = vec![0.0; problem.design.n_rows()];
+        for (&j, &d) in columns.iter().zip(&direction).filter(|(_, d)| **d != 0.0) {
+            problem.design.column_axpy(j as usize, d, &mut image);
+        }
+        let mut step = 1.0;
+        if L::MAX_THIRD_DERIVATIVE > 0.0 {
+            let penalty_value = |t: f64| -> f64 {
+                let point: Vec<f64> = start.iter().zip(&direction).map(|(s, d)| s + t * d).collect();
+                let ridge: f64 = point.iter().map(|y| 0.5 * self.hyperparameters.ridge * y * y).sum();
+                let weighted = |g: usize| {
+                    let block = &point[blocks.starts[g]..blocks.starts[g + 1]];
+                    if blocks.lambda[g] > 0.0 { blocks.lambda[g] * problem.penalty.value(block) } else { 0.0 }
+                };
+                ridge + (0..blocks.lambda.len()).map(weighted).sum::<f64>()
+            };
+            let loss_value = |predictor: &[f64]| problem.loss.mean(problem.sample_weights, problem.targets, predictor);
+            let before = loss_value(&self.solution.predictor) + penalty_value(0.0);
+            let ridge_slope: f64 =
+                start.iter().zip(&direction).map(|(s, d)| self.hyperparameters.ridge * s * d).sum();
+            let slope: f64 = gradient.iter().zip(&direction).map(|(g, d)| g * d).sum::<f64>() - ridge_slope
+                + penalty_value(1.0)
+                - penalty_value(0.0);
+            // Decreases below this are rounding; the model is exact enough there to take the full step.
+            let noise = 1e-14 * before.abs();
+            loop {
+                let mut predictor: Vec<f64> = self.solution.predictor.iter().zip(&image).map(|(z, d)| z + step * d).collect();
+                let shift = if problem.intercept { problem.optimal_shift(&mut predictor) } else { 0.0 };
+                if loss_value(&predictor) + penalty_value(step) <= before + 0.01 * step * slope.min(0.0) + noise {
+                    self.solution.predictor = predictor;
+                    self.solution.intercept += shift;
+                    break;
+                }
+                step *= 0.5;
+                if step < 1e-10 {
+                    return false;
+                }
+            }
+        } else {
+            crate::kernel::axpy(1.0, &image, &mut self.solution.predictor);
+        }
+        for ((&j, &s), (&d, &y)) in columns.iter().zip(start).zip(direction.iter().zip(y)) {
+            self.solution.coefficients[j as usize] = if step == 1.0 { y } else { s + step * d };
+        }
+        true
+    }
+}
+
+/// Largest violation of a block's optimality condition, as the prox-gradient step times the block's Lipschitz constant.
+fn violation<P: Penalty>(penalty: &P, blocks: &LocalBlocks, y: &[f64], gradient: &[f64]) -> f64 {
+    let mut largest = 0.0_f64;
+    let mut trial = Vec::new();
+    for (g, &lipschitz) in blocks.lipschitz.iter().enumerate().filter(|(_, l)| **l > 0.0) {
+        let range = blocks.starts[g]..blocks.starts[g + 1];
+        trial.clear();
+        trial.extend(range.clone().map(|k| y[k] - gradient[k] / lipschitz));
+        penalty.prox(&mut trial, blocks.lambda[g] / lipschitz);
+        for (new, k) in trial.iter().zip(range) {
+            largest = largest.max((new - y[k]).abs() * lipschitz);
+        }
+    }
+    largest
+}
+
+/// Whether the Gram matrix is the cheaper way: building it costs m/2 products with each column, coordinate descent through the columns
+/// about forty sweeps of two products; above [`LARGEST_GRAM`] its memory and its Cholesky factorization count too.
+fn use_gram<D: DesignMatrix>(design: &D, columns: &[u32]) -> bool {
+    let stored: usize = columns.iter().map(|&j| design.column_stored(j as usize)).sum();
+    let size = columns.len();
+    size <= 128 || size <= LARGEST_GRAM && stored <= size * 1024
+}

@@ -1,0 +1,185 @@
+//! The objective: lower level, criterion and parametrization put together, averaged over splits.
+//!
+//!     Φ(θ) = (1/K) Σ_k L_k(y_k*(λ(θ))),     ∇Φ = (∂λ/∂θ)ᵀ (1/K) Σ_k (∂y_k*/∂λ)ᵀ ∇L_k
+//!
+//! Splits are solved in parallel, each from its own solution at the previous θ; the sums run in the order of the splits, so that the
+//! result does not depend on the number of threads.
+
+use rayon::prelude::*;
+
+use crate::Result;
+use crate::criterion::{Criterion, CriterionValue};
+use crate::hypergradient::BiactivePolicy;
+use crate::lower::{Adjoint, Hyperparameters, LowerLevel, Solution, UpperGradient};
+use crate::outer::{Evaluation, Objective, Request};
+use crate::parametrization::Parametrization;
+
+/// One split: a lower-level problem on its training rows and a criterion on its validation rows.
+struct Part<M, C> {
+    lower: M,
+    criterion: C,
+    solution: Option<Solution>,
+    measured: CriterionValue,
+    adjoint_start: Vec<(u32, f64)>,
+}
+
+/// Φ over one or several splits.
+pub struct SplitObjective<M, C> {
+    parts: Vec<Part<M, C>>,
+    parametrization: Box<dyn Parametrization>,
+    /// θ and accuracy of the solutions at hand.
+    solved_at: Option<(Vec<f64>, f64)>,
+}
+
+/// What one split contributes.
+struct Contribution {
+    value: f64,
+    adjoint: Option<Adjoint>,
+}
+
+impl<M: LowerLevel + Send, C: Criterion + Send> SplitObjective<M, C> {
+    /// From (lower level, criterion) pairs, at least one.
+    pub fn new(splits: Vec<(M, C)>, parametrization: Box<dyn Parametrization>) -> Self {
+        let part = |(lower, criterion)| Part {
+            lower,
+            criterion,
+            solution: None,
+            measured: CriterionValue::default(),
+            adjoint_start: Vec::new(),
+        };
+        Self { parts: splits.into_iter().map(part).collect(), parametrization, solved_at: None }
+    }
+
+    /// Replaces the parametrization, keeping the solutions as warm starts.
+    pub fn set_parametrization(&mut self, parametrization: Box<dyn Parametrization>) {
+        self.parametrization = parametrization;
+        self.solved_at = None;
+    }
+
+    /// The parametrization in use.
+    pub fn parametrization(&self) -> &dyn Parametrization {
+        self.parametrization.as_ref()
+    }
+
+    /// The lower-level solutions of the last evaluation, one for each split.
+    pub fn solutions(&self) -> impl Iterator<Item = &Solution> {
+        self.parts.iter().filter_map(|part| part.solution.as_ref())
+    }
+
+    /// Replaces the solutions that the next evaluation starts from.
+    pub fn set_starts(&mut self, solutions: Vec<Solution>) {
+        for (part, solution) in self.parts.iter_mut().zip(solutions) {
+            part.solution = Some(solution);
+        }
+        self.solved_at = None;
+    }
+
+    /// The lower-level problems.
+    pub fn lower_levels(&self) -> impl Iterator<Item = &M> {
+        self.parts.iter().map(|part| &part.lower)
+    }
+
+    /// (row, validation loss, predictor) of the last evaluation, over all splits.
+    pub fn validation_samples(&self) -> Vec<(u32, f64, f64)> {
+        let of_part = |part: &Part<M, C>| -> Vec<(u32, f64, f64)> {
+            let Some(solution) = &part.solution else { return Vec::new() };
+            part.measured.samples.iter().map(|&(i, loss)| (i, loss, solution.predictor[i as usize])).collect()
+        };
+        self.parts.iter().flat_map(of_part).collect()
+    }
+
+    /// Solves all lower levels at θ, unless they are solved there well enough already.
+    fn solve(&mut self, theta: &[f64], hyperparameters: &Hyperparameters, request: Request) -> Result<()> {
+        if let Some((at, gap)) = &self.solved_at
+            && at == theta
+            && *gap <= request.accuracy.relative_gap
+        {
+            return Ok(());
+        }
+        self.solved_at = None;
+        self.parts.par_iter_mut().try_for_each(|part| -> Result<()> {
+            let solution = part.lower.solve(hyperparameters, part.solution.as_ref(), request.accuracy)?;
+            part.measured = part.criterion.evaluate(&solution.predictor);
+            part.solution = Some(solution);
+            Ok(())
+        })?;
+        self.solved_at = Some((theta.to_vec(), request.accuracy.relative_gap));
+        Ok(())
+    }
+}
+
+impl<M: LowerLevel, C: Criterion> Part<M, C> {
+    fn contribute(&mut self, hyperparameters: &Hyperparameters, request: Request) -> Result<Contribution> {
+        let value = self.measured.value;
+        let Some(solution) = self.solution.as_ref().filter(|_| request.gradient) else {
+            return Ok(Contribution { value, adjoint: None });
+        };
+        let upper = UpperGradient {
+            predictor: &self.measured.gradient,
+            curvature: &self.measured.curvature,
+            warm_start: &self.adjoint_start,
+        };
+        let mut adjoint = self.lower.adjoint(hyperparameters, solution, &upper, request.policy, request.accuracy)?;
+        self.adjoint_start = std::mem::take(&mut adjoint.warm_start);
+        Ok(Contribution { value, adjoint: Some(adjoint) })
+    }
+}
+
+impl<M: LowerLevel + Send, C: Criterion + Send> Objective for SplitObjective<M, C> {
+    fn n_parameters(&self) -> usize {
+        self.parametrization.n_parameters()
+    }
+
+    fn bounds(&self) -> (Vec<f64>, Vec<f64>) {
+        self.parametrization.bounds()
+    }
+
+    fn evaluate(&mut self, theta: &[f64], request: Request) -> Result<Evaluation> {
+        let hyperparameters = self.parametrization.hyperparameters(theta);
+        self.solve(theta, &hyperparameters, request)?;
+        let contributions: Vec<Contribution> =
+            self.parts.par_iter_mut().map(|part| part.contribute(&hyperparameters, request)).collect::<Result<_>>()?;
+        let share = 1.0 / self.parts.len() as f64;
+        let mut evaluation = Evaluation {
+            value: 0.0,
+            standard_error: standard_error(&self.validation_samples()),
+            gradient: if request.gradient { vec![0.0; theta.len()] } else { Vec::new() },
+            gradient_error_bound: 0.0,
+            relative_gap: self.solutions().map(|s| s.relative_gap).fold(0.0, f64::max),
+            support_size: self.solutions().map(|s| s.coefficients.iter().filter(|y| **y != 0.0).count() as f64).sum::<f64>() * share,
+            biactive: 0,
+        };
+        for contribution in contributions {
+            evaluation.value += share * contribution.value;
+            if let Some(adjoint) = contribution.adjoint {
+                self.parametrization.pull_back(theta, &hyperparameters, &adjoint, &mut evaluation.gradient);
+                let factor = self.parametrization.error_factor(theta, &hyperparameters, &adjoint);
+                evaluation.gradient_error_bound += share * adjoint.error_bound * factor;
+                evaluation.biactive += adjoint.biactive;
+            }
+        }
+        evaluation.gradient.iter_mut().for_each(|g| *g *= share);
+        Ok(evaluation)
+    }
+}
+
+/// Standard error of the mean loss over the validation samples.
+fn standard_error(samples: &[(u32, f64, f64)]) -> f64 {
+    mean_and_standard_error(samples.iter().map(|s| s.1)).1
+}
+
+/// Mean of the values and its standard error s/√m; the error is 0 for fewer than two values.
+pub(crate) fn mean_and_standard_error(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
+    let (count, sum) = values.clone().fold((0.0_f64, 0.0), |(n, s), v| (n + 1.0, s + v));
+    let mean = sum / count.max(1.0);
+    if count < 2.0 {
+        return (mean, 0.0);
+    }
+    let square: f64 = values.map(|v| (v - mean) * (v - mean)).sum();
+    (mean, (square / (count - 1.0) / count).sqrt())
+}
+
+/// The request that asks for everything as exactly as possible.
+pub fn tight(policy: BiactivePolicy) -> Request {
+    Request { accuracy: crate::outer::Accuracy::TIGHT, policy, gradient: true }
+}

@@ -1,0 +1,152 @@
+//! The box l ≤ θ ≤ u, its projection P, and the measures of stationarity that come with it.
+//!
+//! θ is stationary for a smooth Φ in the box exactly if P(θ − ∇Φ) = θ; ‖P(θ − h) − θ‖ is the measure used everywhere.
+
+use super::Objective;
+use crate::{Error, Result};
+
+/// A box, possibly unbounded.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Bounds {
+    lower: Vec<f64>,
+    upper: Vec<f64>,
+}
+
+impl Bounds {
+    /// The box l ≤ θ ≤ u.
+    ///
+    /// # Errors
+    /// [`Error::InvalidData`] if the lengths differ, a bound is NaN, or l > u somewhere.
+    pub fn new(lower: Vec<f64>, upper: Vec<f64>) -> Result<Self> {
+        if lower.len() != upper.len() {
+            return Err(Error::data(
+                "bounds of the outer parameters",
+                format!("{} lower and {} upper bounds", lower.len(), upper.len()),
+                "as many of one as of the other",
+            ));
+        }
+        let ordered = |l: f64, u: f64| l <= u && l < f64::INFINITY && u > f64::NEG_INFINITY;
+        if let Some(i) = (0..lower.len()).find(|&i| !ordered(lower[i], upper[i])) {
+            return Err(Error::data(
+                format!("bounds of outer parameter {i}"),
+                format!("[{}, {}]", lower[i], upper[i]),
+                "a lower bound that is at most the upper one",
+            ));
+        }
+        Ok(Self { lower, upper })
+    }
+
+    /// The box of an objective.
+    ///
+    /// # Errors
+    /// As [`Bounds::new`], and if the lengths are not the number of parameters.
+    pub fn of(objective: &(impl Objective + ?Sized)) -> Result<Self> {
+        let (lower, upper) = objective.bounds();
+        let n = objective.n_parameters();
+        if lower.len() != n {
+            return Err(Error::data(
+                "bounds of the outer parameters",
+                format!("{} bounds", lower.len()),
+                format!("{n}, the number of parameters"),
+            ));
+        }
+        Self::new(lower, upper)
+    }
+
+    /// Number of parameters.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.lower.len()
+    }
+
+    /// Whether there are no parameters.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.lower.is_empty()
+    }
+
+    /// Lower bounds.
+    #[must_use]
+    pub fn lower(&self) -> &[f64] {
+        &self.lower
+    }
+
+    /// Upper bounds.
+    #[must_use]
+    pub fn upper(&self) -> &[f64] {
+        &self.upper
+    }
+
+    /// P(θ)_i.
+    fn clamp(&self, i: usize, value: f64) -> f64 {
+        value.max(self.lower[i]).min(self.upper[i])
+    }
+
+    /// P(θ).
+    #[must_use]
+    pub fn project(&self, theta: &[f64]) -> Vec<f64> {
+        theta.iter().enumerate().map(|(i, &t)| self.clamp(i, t)).collect()
+    }
+
+    /// P(θ + t·d).
+    #[must_use]
+    pub fn step(&self, theta: &[f64], t: f64, direction: &[f64]) -> Vec<f64> {
+        theta.iter().zip(direction).enumerate().map(|(i, (&x, &d))| self.clamp(i, x + t * d)).collect()
+    }
+
+    /// ‖P(θ − h) − θ‖.
+    #[must_use]
+    pub fn projected_gradient_norm(&self, theta: &[f64], gradient: &[f64]) -> f64 {
+        norm(theta.iter().zip(gradient).enumerate().map(|(i, (&x, &h))| self.clamp(i, x - h) - x))
+    }
+
+    /// Whether a move of θ_i along `d` would leave the box at once.
+    #[must_use]
+    pub fn blocks(&self, i: usize, value: f64, d: f64) -> bool {
+        (value <= self.lower[i] && d < 0.0) || (value >= self.upper[i] && d > 0.0)
+    }
+
+    /// h without the entries whose descent leaves the box at once: minus the projection of −h to the tangent cone at θ.
+    #[must_use]
+    pub fn free_gradient(&self, theta: &[f64], gradient: &[f64]) -> Vec<f64> {
+        theta
+            .iter()
+            .zip(gradient)
+            .enumerate()
+            .map(|(i, (&x, &h))| if self.blocks(i, x, -h) { 0.0 } else { h })
+            .collect()
+    }
+}
+
+/// Euclidean norm.
+pub(super) fn norm(values: impl IntoIterator<Item = f64>) -> f64 {
+    values.into_iter().map(|v| v * v).sum::<f64>().sqrt()
+}
+
+/// aᵀb.
+pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(x, y)| x * y).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gradient_that_points_out_of_the_box_does_not_count() {
+        let bounds = Bounds::new(vec![0.0, f64::NEG_INFINITY], vec![1.0, f64::INFINITY]).unwrap();
+        assert_eq!(bounds.projected_gradient_norm(&[0.0, 3.0], &[5.0, 0.0]), 0.0);
+        assert_eq!(bounds.projected_gradient_norm(&[1.0, 3.0], &[0.25, 0.0]), 0.25);
+        assert_eq!(bounds.projected_gradient_norm(&[0.5, 3.0], &[-4.0, 0.0]), 0.5);
+        assert_eq!(bounds.free_gradient(&[0.0, 3.0], &[5.0, 2.0]), vec![0.0, 2.0]);
+        assert_eq!(bounds.free_gradient(&[0.0, 3.0], &[-5.0, 2.0]), vec![-5.0, 2.0]);
+    }
+
+    #[test]
+    fn crossed_and_undefined_bounds_are_refused() {
+        assert!(Bounds::new(vec![1.0], vec![0.0]).is_err());
+        assert!(Bounds::new(vec![f64::NAN], vec![0.0]).is_err());
+        assert!(Bounds::new(vec![0.0], vec![]).is_err());
+        assert!(Bounds::new(vec![f64::INFINITY], vec![f64::INFINITY]).is_err());
+    }
+}

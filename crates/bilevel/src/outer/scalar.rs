@@ -1,0 +1,354 @@
+//! The global minimum of an objective of one parameter, θ = log λ on an interval.
+//!
+//! Φ is piecewise smooth with kinks where a coefficient enters or leaves, and may have several local minima. So it is first *walked* on a grid, from the
+//! largest λ (no coefficients, a trivial solve) downwards, each lower-level solution the start of the next, with Φ' at every point. The walk may end
+//! early once Φ has clearly turned up. Then every bracket between neighbours whose models (`bracket.rs`) promise less than the best value
+//! known is *refined*, the most promising first, with tight solves, until none promises an improvement of more than the tolerance.
+//!
+//! The result says what was searched ([`ScalarResult::scanned`]) and how much the models still promise at the end
+//! ([`ScalarResult::predicted_gap`]). That is an estimate: a minimum narrower than the grid that shows neither in values nor in slopes at its
+//! neighbours is not seen.
+
+use std::ops::ControlFlow;
+
+use serde::{Deserialize, Serialize};
+
+use super::bracket::{Bracket, End};
+use super::grid::axis;
+use super::search::{Point, Search};
+use super::{AccuracySchedule, Evaluation, Monitor, Objective, OuterOptimizer, OuterResult, StopReason};
+use crate::hypergradient::BiactivePolicy;
+use crate::{Error, Result};
+
+/// Improvements below this are never asked for, whatever the scale of Φ.
+const ABSOLUTE_TOLERANCE: f64 = 1e-12;
+
+/// When the walk down the grid ends before the lower end of the interval.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct EarlyStop {
+    /// Number of points in a row; default 8.
+    pub patience: usize,
+    /// They must lie above the best value by more than this fraction of what the best gained over the upper end; default 0.2.
+    pub margin: f64,
+}
+
+impl Default for EarlyStop {
+    fn default() -> Self {
+        Self { patience: 8, margin: 0.2 }
+    }
+}
+
+/// Settings of [`ScalarSearch`].
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ScalarSettings {
+    /// Points of the grid, at least 2; default 100.
+    pub points: usize,
+    /// Early end of the walk; `None` always walks the whole interval.
+    pub early_stop: Option<EarlyStop>,
+    /// Refinement ends when no bracket promises an improvement of more than this times |Φ|; default 1e-9.
+    pub tolerance: f64,
+    /// Largest number of evaluations for the refinement; default 60.
+    pub max_refinements: usize,
+    /// Policy at biactive coordinates; default self-consistent.
+    pub policy: BiactivePolicy,
+    /// Accuracy of the walk, and (as the tightest) of the refinement; default from 1e-6 to 1e-10.
+    pub accuracy: AccuracySchedule,
+}
+
+impl Default for ScalarSettings {
+    fn default() -> Self {
+        Self {
+            points: 100,
+            early_stop: Some(EarlyStop::default()),
+            tolerance: 1e-9,
+            max_refinements: 60,
+            policy: BiactivePolicy::default(),
+            accuracy: AccuracySchedule::default(),
+        }
+    }
+}
+
+/// The global search.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct ScalarSearch {
+    /// Settings.
+    pub settings: ScalarSettings,
+}
+
+/// One point of the curve.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CurveSample {
+    /// θ.
+    pub theta: f64,
+    /// Φ(θ), with its derivative.
+    pub evaluation: Evaluation,
+}
+
+/// The answer of a global search.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ScalarResult {
+    /// The best point.
+    pub outer: OuterResult,
+    /// All points evaluated, increasing in θ.
+    pub curve: Vec<CurveSample>,
+    /// Smallest and largest θ evaluated: what the result speaks about.
+    pub scanned: (f64, f64),
+    /// How much below the best value the models still promise somewhere between two points; at most the tolerance if the search is complete.
+    pub predicted_gap: f64,
+}
+
+impl OuterOptimizer for ScalarSearch {
+    fn name(&self) -> &'static str {
+        "scalar"
+    }
+
+    fn minimize(
+        &self,
+        objective: &mut dyn Objective,
+        start: &[f64],
+        monitor: &mut dyn Monitor,
+    ) -> Result<OuterResult> {
+        Ok(self.search(objective, start, monitor)?.outer)
+    }
+}
+
+impl ScalarSearch {
+    /// Walks and refines. `start`, unless it is empty, is one more point of the walk, which does not end early before it.
+    ///
+    /// # Errors
+    /// As [`OuterOptimizer::minimize`]; also if there is not exactly one parameter, or its interval is not bounded.
+    pub fn search(
+        &self,
+        objective: &mut dyn Objective,
+        start: &[f64],
+        monitor: &mut dyn Monitor,
+    ) -> Result<ScalarResult> {
+        let settings = &self.settings;
+        let mut search = Search::new(objective, monitor, settings.policy, settings.accuracy)?;
+        let grid = self.grid(&search, start)?;
+        let mut curve = Curve { samples: Vec::with_capacity(grid.len()) };
+        let reason = match self.walk(&mut search, &mut curve, &grid, start)? {
+            ControlFlow::Break(reason) => reason,
+            ControlFlow::Continue(()) => self.refine(&mut search, &mut curve)?,
+        };
+        curve.finish(search, reason)
+    }
+
+    /// The points of the walk, decreasing.
+    fn grid(&self, search: &Search<'_>, start: &[f64]) -> Result<Vec<f64>> {
+        if search.bounds.len() != 1 {
+            return Err(Error::data("parameters of a scalar search", search.bounds.len().to_string(), "1"));
+        }
+        if self.settings.points < 2 {
+            return Err(Error::setting("points", self.settings.points, "at least 2 points"));
+        }
+        if start.len() > 1 || start.iter().any(|t| t.is_nan()) {
+            return Err(Error::data(
+                "start of the scalar search",
+                format!("{start:?}"),
+                "one number, or none",
+            ));
+        }
+        let mut grid = axis(&search.bounds, 0, self.settings.points)?;
+        grid.extend(search.bounds.project(start));
+        grid.sort_by(|a, b| b.total_cmp(a));
+        grid.dedup();
+        Ok(grid)
+    }
+
+    /// Evaluates the grid downwards; `Break` if the monitor ended the search.
+    fn walk(
+        &self,
+        search: &mut Search<'_>,
+        curve: &mut Curve,
+        grid: &[f64],
+        start: &[f64],
+    ) -> Result<ControlFlow<StopReason>> {
+        let start = search.bounds.project(start).first().copied();
+        let mut turn = TurnDetector::new(self.settings.early_stop);
+        for &theta in grid {
+            let (value, told) = curve.evaluate(search, theta, None, false)?;
+            if start == Some(theta) {
+                curve.mark_start(search, theta);
+            }
+            if let Some(reason) = told.break_value() {
+                return Ok(ControlFlow::Break(reason));
+            }
+            let start_passed = start.is_none_or(|start| theta <= start);
+            if turn.turned_up(value) && start_passed {
+                break;
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// Splits the most promising bracket until none promises more than the tolerance.
+    fn refine(&self, search: &mut Search<'_>, curve: &mut Curve) -> Result<StopReason> {
+        search.accuracy.current = search.accuracy.tightest;
+        let mut brackets = curve.brackets();
+        for _ in 0..self.settings.max_refinements {
+            let tolerance = self.settings.tolerance * search.best_value().abs() + ABSOLUTE_TOLERANCE;
+            let promising = search.best_value() - tolerance;
+            let Some(k) = curve.most_promising(search, &brackets, promising) else {
+                return Ok(StopReason::SearchComplete);
+            };
+            let bracket = brackets.swap_remove(k);
+            let told = if let Some(theta) = curve.loose_end(&bracket) {
+                let told = curve.evaluate(search, theta, None, true)?.1;
+                brackets.push(bracket);
+                curve.renew(&mut brackets, theta);
+                told
+            } else {
+                let theta = bracket.next_theta();
+                let told = curve.evaluate(search, theta, Some(bracket.width()), true)?.1;
+                brackets.extend(bracket.split(curve.end(theta)));
+                told
+            };
+            if let Some(reason) = told.break_value() {
+                return Ok(reason);
+            }
+        }
+        Ok(StopReason::MaxSteps)
+    }
+}
+
+/// Notices that Φ has clearly turned up on the way down.
+struct TurnDetector {
+    rule: Option<EarlyStop>,
+    first: Option<f64>,
+    best: f64,
+    above: usize,
+}
+
+impl TurnDetector {
+    fn new(rule: Option<EarlyStop>) -> Self {
+        Self { rule, first: None, best: f64::INFINITY, above: 0 }
+    }
+
+    fn turned_up(&mut self, value: f64) -> bool {
+        let Some(rule) = self.rule else {
+            return false;
+        };
+        let first = *self.first.get_or_insert(value);
+        self.best = self.best.min(value);
+        let clearly_above = value > self.best + rule.margin * (first - self.best).max(0.0);
+        self.above = if clearly_above { self.above + 1 } else { 0 };
+        self.above >= rule.patience.max(1)
+    }
+}
+
+/// A point with the accuracy it was evaluated at.
+struct Sample {
+    point: Point,
+    tight: bool,
+}
+
+/// All points, increasing in θ.
+struct Curve {
+    samples: Vec<Sample>,
+}
+
+impl Curve {
+    fn locate(&self, theta: f64) -> std::result::Result<usize, usize> {
+        self.samples.binary_search_by(|sample| sample.point.theta[0].total_cmp(&theta))
+    }
+
+    /// Evaluates Φ at `theta` (again, if it is there already), and reports it as a step.
+    fn evaluate(
+        &mut self,
+        search: &mut Search<'_>,
+        theta: f64,
+        width: Option<f64>,
+        tight: bool,
+    ) -> Result<(f64, ControlFlow<StopReason>)> {
+        let before = search.best_value();
+        let point = search.at(vec![theta])?;
+        let value = point.evaluation.value;
+        let told = search.report(&point, width, value < before);
+        let sample = Sample { point, tight: tight || search.accuracy.is_tightest() };
+        match self.locate(theta) {
+            Ok(k) => self.samples[k] = sample,
+            Err(k) => self.samples.insert(k, sample),
+        }
+        Ok((value, told))
+    }
+
+    fn mark_start(&self, search: &mut Search<'_>, theta: f64) {
+        if let Ok(k) = self.locate(theta) {
+            search.mark_start(&self.samples[k].point);
+        }
+    }
+
+    fn end(&self, theta: f64) -> End {
+        let evaluation = self.locate(theta).ok().map(|k| &self.samples[k].point.evaluation);
+        End {
+            theta,
+            value: evaluation.map_or(f64::INFINITY, |e| e.value),
+            slope: evaluation.and_then(|e| e.gradient.first().copied()).unwrap_or(f64::NAN),
+        }
+    }
+
+    fn brackets(&self) -> Vec<Bracket> {
+        let ends: Vec<End> = self.samples.iter().map(|sample| self.end(sample.point.theta[0])).collect();
+        ends.windows(2).map(|pair| Bracket::new(pair[0], pair[1])).collect()
+    }
+
+    /// Reads the ends at `theta` anew after it was evaluated again.
+    fn renew(&self, brackets: &mut [Bracket], theta: f64) {
+        let end = self.end(theta);
+        for bracket in brackets {
+            bracket.renew(end);
+        }
+    }
+
+    /// An end that was only evaluated loosely.
+    fn loose_end(&self, bracket: &Bracket) -> Option<f64> {
+        let loose = |theta: f64| self.locate(theta).is_ok_and(|k| !self.samples[k].tight);
+        [bracket.left.theta, bracket.right.theta].into_iter().find(|&theta| loose(theta))
+    }
+
+    /// The bracket that promises the smallest value, if that is below `promising`. Loosely evaluated ends may be lower by their error.
+    fn most_promising(&self, search: &Search<'_>, brackets: &[Bracket], promising: f64) -> Option<usize> {
+        let promise = |bracket: &Bracket| {
+            let slack: f64 = [bracket.left.theta, bracket.right.theta]
+                .into_iter()
+                .filter_map(|theta| self.locate(theta).ok())
+                .map(|k| &self.samples[k])
+                .filter(|sample| !sample.tight)
+                .map(|sample| search.value_error(&sample.point.evaluation))
+                .fold(0.0, f64::max);
+            bracket.predicted_value() - slack
+        };
+        brackets
+            .iter()
+            .enumerate()
+            .filter(|(_, bracket)| bracket.is_divisible())
+            .map(|(k, bracket)| (k, promise(bracket)))
+            .filter(|(_, value)| *value < promising)
+            .min_by(|a, b| a.1.total_cmp(&b.1))
+            .map(|(k, _)| k)
+    }
+
+    fn finish(self, search: Search<'_>, reason: StopReason) -> Result<ScalarResult> {
+        let best = search.best_value();
+        let lowest = self
+            .brackets()
+            .iter()
+            .filter(|bracket| bracket.is_divisible())
+            .map(Bracket::predicted_value)
+            .fold(best, f64::min);
+        let scanned = match (self.samples.first(), self.samples.last()) {
+            (Some(first), Some(last)) => (first.point.theta[0], last.point.theta[0]),
+            _ => (f64::NAN, f64::NAN),
+        };
+        let curve = self
+            .samples
+            .into_iter()
+            .map(|sample| CurveSample { theta: sample.point.theta[0], evaluation: sample.point.evaluation })
+            .collect();
+        let outer = search.finish(reason)?;
+        Ok(ScalarResult { outer, curve, scanned, predicted_gap: best - lowest })
+    }
+}

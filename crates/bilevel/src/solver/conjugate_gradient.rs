@@ -1,0 +1,66 @@
+//! Preconditioned conjugate gradients for symmetric positive definite systems.
+//!
+//! Source: Hestenes and Stiefel, "Methods of conjugate gradients for solving linear systems" (1952).
+
+/// How a run of conjugate gradients ended.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct CgOutcome {
+    /// Products with the matrix.
+    pub products: usize,
+    /// ‖b − Ax‖.
+    pub residual: f64,
+    /// Smallest Ritz-like quotient pᵀAp/pᵀp seen: an upper estimate of the smallest eigenvalue of the matrix.
+    pub smallest_quotient: f64,
+    /// Whether the residual reached the tolerance.
+    pub converged: bool,
+}
+
+/// Solves A x = b from the start in `x`, with a diagonal preconditioner, until ‖b − Ax‖ ≤ `tolerance`·‖b‖ or `max_products` products.
+///
+/// `product(v, out)` writes A v into `out`; `inverse_diagonal` approximates 1/diag(A).
+///
+/// ```
+/// let mut x = vec![0.0, 0.0];
+/// let product = |v: &[f64], out: &mut [f64]| { out[0] = 2.0 * v[0]; out[1] = 4.0 * v[1]; };
+/// let outcome = bilevel::solver::conjugate_gradient(product, &[0.5, 0.25], &[2.0, 2.0], &mut x, 1e-12, 10);
+/// assert!(outcome.converged && (x[1] - 0.5).abs() < 1e-12);
+/// ```
+pub fn conjugate_gradient(
+    mut product: impl FnMut(&[f64], &mut [f64]),
+    inverse_diagonal: &[f64],
+    b: &[f64],
+    x: &mut [f64],
+    tolerance: f64,
+    max_products: usize,
+) -> CgOutcome {
+    let dot = crate::kernel::dot;
+    let size = b.len();
+    let target = tolerance * dot(b, b).sqrt();
+    let mut image = vec![0.0; size];
+    product(x, &mut image);
+    let mut residual: Vec<f64> = b.iter().zip(&image).map(|(b, a)| b - a).collect();
+    let mut z: Vec<f64> = residual.iter().zip(inverse_diagonal).map(|(r, d)| r * d).collect();
+    let mut direction = z.clone();
+    let mut rho = dot(&residual, &z);
+    let mut outcome = CgOutcome { products: 1, residual: dot(&residual, &residual).sqrt(), smallest_quotient: f64::INFINITY, converged: false };
+    while outcome.residual > target && outcome.products < max_products {
+        product(&direction, &mut image);
+        outcome.products += 1;
+        let curvature = dot(&direction, &image);
+        if curvature <= 0.0 || !curvature.is_finite() {
+            break;
+        }
+        outcome.smallest_quotient = outcome.smallest_quotient.min(curvature / dot(&direction, &direction));
+        let step = rho / curvature;
+        crate::kernel::axpy(step, &direction, x);
+        crate::kernel::axpy(-step, &image, &mut residual);
+        outcome.residual = dot(&residual, &residual).sqrt();
+        z.iter_mut().zip(&residual).zip(inverse_diagonal).for_each(|((z, r), d)| *z = r * d);
+        let rho_next = dot(&residual, &z);
+        let beta = rho_next / rho;
+        rho = rho_next;
+        direction.iter_mut().zip(&z).for_each(|(d, z)| *d = z + beta * *d);
+    }
+    outcome.converged = outcome.residual <= target;
+    outcome
+}

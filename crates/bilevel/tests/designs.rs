@@ -1,0 +1,259 @@
+//! All storages of a design matrix are one matrix: dense, compressed columns, single precision and scaled agree in every product.
+
+use bilevel::Error;
+use bilevel::design::{CscMatrix, DenseMatrix, Design, DesignMatrix, ScaledDesign};
+use proptest::prelude::*;
+
+const MAX_SIZE: usize = if cfg!(miri) { 6 } else { 24 };
+
+fn config() -> ProptestConfig {
+    let cases = if cfg!(miri) { 4 } else { 200 };
+    ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(cases) }
+}
+
+/// A matrix as rows × columns × entries (column major), many of them zero. Entries are multiples of 1/8 below 16 in size: exact in
+/// single precision, and their products and sums exact in double precision, so that storages must agree to the last bit.
+#[derive(Debug, Clone)]
+struct Entries {
+    n: usize,
+    p: usize,
+    values: Vec<f64>,
+}
+
+fn eighth() -> impl Strategy<Value = f64> {
+    (-128..=128_i32).prop_map(|k| f64::from(k) / 8.0)
+}
+
+fn entries() -> impl Strategy<Value = Entries> {
+    (1..=MAX_SIZE, 1..=MAX_SIZE).prop_flat_map(|(n, p)| entries_of_size(n, p))
+}
+
+fn entries_of_size(n: usize, p: usize) -> impl Strategy<Value = Entries> {
+    let entry = prop_oneof![Just(0.0), eighth()];
+    prop::collection::vec(entry, n * p).prop_map(move |values| Entries { n, p, values })
+}
+
+fn with_vectors() -> impl Strategy<Value = (Entries, Vec<f64>, Vec<f64>, f64)> {
+    entries().prop_flat_map(|a| {
+        let of_length = |length| prop::collection::vec(eighth(), length);
+        let (n, p) = (a.n, a.p);
+        (Just(a), of_length(n), of_length(p), eighth())
+    })
+}
+
+impl Entries {
+    fn at(&self, i: usize, j: usize) -> f64 {
+        self.values[j * self.n + i]
+    }
+
+    fn dense(&self) -> Design {
+        Design::Dense(DenseMatrix::new(self.n, self.p, self.values.clone()).unwrap())
+    }
+
+    fn sparse(&self) -> Design {
+        let (mut starts, mut rows, mut values) = (vec![0], Vec::new(), Vec::new());
+        for column in self.values.chunks(self.n) {
+            for (i, &a) in column.iter().enumerate().filter(|(_, a)| **a != 0.0) {
+                rows.push(i as u32);
+                values.push(a);
+            }
+            starts.push(values.len());
+        }
+        Design::Sparse(CscMatrix::new(self.n, starts, rows, values).unwrap())
+    }
+
+    fn storages(&self) -> [Design; 4] {
+        [self.dense(), self.sparse(), self.dense().into_f32(), self.sparse().into_f32()]
+    }
+
+    fn of(design: &impl DesignMatrix) -> Self {
+        let (n, p) = (design.n_rows(), design.n_columns());
+        let mut values = vec![0.0; n * p];
+        for j in 0..p {
+            design.visit_column(j, |i, a| values[j * n + i] = a);
+        }
+        Self { n, p, values }
+    }
+}
+
+/// Every method of the trait, against the entries.
+fn assert_is_the_matrix(design: &impl DesignMatrix, expected: &Entries, v: &[f64], c: &[f64], s: f64) {
+    let (n, p) = (expected.n, expected.p);
+    assert_eq!((design.n_rows(), design.n_columns()), (n, p));
+    assert_eq!(design.n_stored(), (0..p).map(|j| design.column_stored(j)).sum::<usize>());
+    assert_eq!(Entries::of(design).values, expected.values);
+    for j in 0..p {
+        let column = |i| expected.at(i, j);
+        assert_eq!(design.column_dot(j, v), (0..n).map(|i| column(i) * v[i]).sum::<f64>());
+        let squares = (0..n).map(|i| v[i] * column(i) * column(i)).sum::<f64>();
+        assert_eq!(design.column_weighted_square(j, v), squares);
+        let mut out = v.to_vec();
+        design.column_axpy(j, s, &mut out);
+        assert!((0..n).all(|i| out[i] == v[i] + s * column(i)));
+    }
+    let mut transposed = vec![f64::NAN; p];
+    design.transpose_product_into(v, &mut transposed);
+    assert!((0..p).all(|j| transposed[j] == design.column_dot(j, v)));
+    let mut product = vec![f64::NAN; n];
+    design.product_into(c, &mut product);
+    assert!((0..n).all(|i| product[i] == (0..p).map(|j| expected.at(i, j) * c[j]).sum::<f64>()));
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn every_storage_is_the_same_matrix((a, v, c, s) in with_vectors()) {
+        for design in a.storages() {
+            assert_is_the_matrix(&design, &a, &v, &c, s);
+        }
+    }
+
+    #[test]
+    fn a_scaled_design_is_the_matrix_with_scaled_columns((a, v, c, s) in with_vectors()) {
+        let mut scaled = a.clone();
+        for (j, column) in scaled.values.chunks_mut(a.n).enumerate() {
+            column.iter_mut().for_each(|x| *x *= c[j]);
+        }
+        for design in a.storages() {
+            assert_is_the_matrix(&ScaledDesign::new(&design, None), &a, &v, &c, s);
+            let view = ScaledDesign::new(&design, Some(c.clone()));
+            prop_assert_eq!(view.factor(0), c[0]);
+            assert_is_the_matrix(&view, &scaled, &v, &c, s);
+        }
+    }
+
+    #[test]
+    fn selected_rows_are_the_rows_asked_for_in_that_order(
+        (a, rows) in entries().prop_flat_map(|a| {
+            let rows = prop::collection::vec(0..a.n, 0..2 * MAX_SIZE);
+            (Just(a), rows)
+        })
+    ) {
+        for design in a.storages() {
+            let selected = design.select_rows(&rows).unwrap();
+            prop_assert_eq!((selected.n_rows(), selected.n_columns()), (rows.len(), a.p));
+            for j in 0..a.p {
+                let mut column = vec![0.0; rows.len()];
+                selected.visit_column(j, |i, x| column[i] = x);
+                prop_assert!(rows.iter().zip(&column).all(|(&i, &x)| x == a.at(i, j)));
+            }
+            prop_assert_eq!(selected.is_sparse(), design.is_sparse());
+        }
+    }
+
+    #[test]
+    fn stacking_is_undone_by_selecting_and_keeps_the_storage_of_the_upper_part(
+        (above, below) in (1..=MAX_SIZE, 1..=MAX_SIZE, 1..=MAX_SIZE)
+            .prop_flat_map(|(n, m, p)| (entries_of_size(n, p), entries_of_size(m, p)))
+    ) {
+        for upper in above.storages() {
+            for lower in below.storages() {
+                let stacked = upper.clone().stack(lower).unwrap();
+                prop_assert_eq!(std::mem::discriminant(&stacked), std::mem::discriminant(&upper));
+                let upper_rows: Vec<usize> = (0..above.n).collect();
+                let lower_rows: Vec<usize> = (above.n..above.n + below.n).collect();
+                prop_assert_eq!(Entries::of(&stacked.select_rows(&upper_rows).unwrap()).values, above.values.clone());
+                prop_assert_eq!(Entries::of(&stacked.select_rows(&lower_rows).unwrap()).values, below.values.clone());
+            }
+        }
+    }
+
+    #[test]
+    fn compressed_columns_are_accepted_exactly_when_they_are_well_formed(
+        n in 1_usize..5,
+        starts in prop::collection::vec(0_usize..5, 0..5),
+        rows in prop::collection::vec(0_u32..6, 0..5),
+    ) {
+        let stored = rows.len();
+        let monotone = starts.first() == Some(&0)
+            && starts.last() == Some(&stored)
+            && starts.windows(2).all(|w| w[0] <= w[1]);
+        let well_formed = monotone
+            && rows.iter().all(|&i| (i as usize) < n)
+            && starts.windows(2).all(|w| rows[w[0]..w[1]].windows(2).all(|r| r[0] < r[1]));
+        let made = CscMatrix::new(n, starts, rows, vec![1.0; stored]);
+        prop_assert_eq!(made.is_ok(), well_formed, "{:?}", made);
+    }
+}
+
+#[test]
+fn malformed_compressed_columns_are_refused_with_the_column_they_are_in() {
+    let message = |rows: Vec<u32>, values: Vec<f64>| match CscMatrix::new(3, vec![0, 1, 3], rows, values) {
+        Err(error @ Error::InvalidData { .. }) => error.to_string(),
+        other => panic!("accepted: {other:?}"),
+    };
+    assert!(message(vec![0, 2, 1], vec![1.0; 3]).contains("column 2"));
+    assert!(message(vec![0, 1, 1], vec![1.0; 3]).contains("column 2"));
+    assert!(message(vec![3, 0, 1], vec![1.0; 3]).contains("column 1"));
+    assert!(message(vec![0, 1, u32::MAX], vec![1.0; 3]).contains("below 3"));
+    assert!(message(vec![0, 0, 2], vec![1.0, 1.0, f64::NAN]).contains("row 3, column 2"));
+    assert!(message(vec![0, 1], vec![1.0; 3]).contains("2 row indices and 3 values"));
+    assert!(message(vec![0, 1], vec![1.0; 2]).contains("starts that increase"));
+}
+
+#[test]
+fn starts_that_rise_above_the_end_and_fall_back_are_refused() {
+    assert!(CscMatrix::new(3, vec![0, 5, 2], vec![0, 1], vec![1.0, 1.0]).is_err());
+    assert!(CscMatrix::new(3, Vec::new(), Vec::new(), Vec::<f64>::new()).is_err());
+    assert!(CscMatrix::new(3, vec![0], Vec::new(), Vec::<f64>::new()).is_ok());
+}
+
+#[test]
+fn dense_values_must_fill_the_matrix_and_be_finite() {
+    let error = DenseMatrix::new(2, 2, vec![1.0, 2.0, f64::INFINITY, 4.0]).unwrap_err().to_string();
+    assert!(error.contains("row 1, column 2"), "{error}");
+    assert!(DenseMatrix::new(2, 2, vec![1.0; 3]).is_err());
+    assert!(DenseMatrix::new(usize::MAX, 2, vec![1.0; 2]).is_err(), "n times p must not overflow");
+}
+
+#[test]
+fn a_sparse_design_is_widened_by_empty_columns_and_never_narrowed() {
+    let a = CscMatrix::new(2, vec![0, 1], vec![1], vec![3.0]).unwrap();
+    let wide = a.clone().widened(3);
+    assert_eq!((wide.n_columns(), wide.n_stored(), wide.column_stored(2)), (3, 1, 0));
+    assert_eq!(wide.clone().widened(1), wide);
+    let below = CscMatrix::new(1, vec![0, 0, 0, 1], vec![0], vec![5.0]).unwrap();
+    let stacked = Design::Sparse(a).stack(Design::Sparse(below)).unwrap();
+    assert_eq!(Entries::of(&stacked).values, [0.0, 3.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 5.0]);
+}
+
+#[test]
+fn a_narrower_sparse_design_is_widened_below_a_dense_one() {
+    let above = DenseMatrix::new(1, 2, vec![1.0, 2.0]).unwrap();
+    let below = CscMatrix::new(1, vec![0, 1], vec![0], vec![3.0]).unwrap();
+    for below in [Design::Sparse(below.clone()), Design::Sparse(below).into_f32()] {
+        for above in [Design::Dense(above.clone()), Design::Dense(above.clone()).into_f32()] {
+            assert_eq!(Entries::of(&above.stack(below.clone()).unwrap()).values, [1.0, 3.0, 2.0, 0.0]);
+        }
+    }
+}
+
+#[test]
+fn designs_of_different_width_and_rows_out_of_range_are_refused() {
+    let narrow = Design::Dense(DenseMatrix::new(1, 2, vec![1.0; 2]).unwrap());
+    let wide = Design::Dense(DenseMatrix::new(1, 3, vec![1.0; 3]).unwrap());
+    assert!(narrow.clone().stack(wide).is_err());
+    for design in [narrow.clone(), narrow.into_f32()] {
+        let error = design.select_rows(&[0, 7]).unwrap_err().to_string();
+        assert!(error.contains("row index 7"), "{error}");
+    }
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "large")]
+fn the_parallel_transpose_product_equals_the_sequential_one_to_the_last_bit() {
+    let (n, p) = (300, 700); // 210,000 entries: above the size at which columns are shared between threads
+    let values = (0..n * p).map(|k| ((k * 7919) % 1000) as f64 / 3.0 - 150.0).collect();
+    let a = Design::Dense(DenseMatrix::new(n, p, values).unwrap());
+    let v: Vec<f64> = (0..n).map(|i| (i as f64).sin()).collect();
+    let product = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let mut out = vec![0.0; p];
+        pool.install(|| a.transpose_product_into(&v, &mut out));
+        out
+    };
+    let sequential: Vec<f64> = (0..p).map(|j| a.column_dot(j, &v)).collect();
+    assert_eq!(product(1), sequential);
+    assert_eq!(product(3), sequential);
+}
