@@ -132,7 +132,7 @@ pub struct EvaluateArgs {
     pub model: PathBuf,
     /// Samples with their targets: any format that `fit` reads.
     pub data: PathBuf,
-    /// Target of DATA: the name of a column, its number (from 1; -1 is the last), or a file [default: as `fit` chooses].
+    /// Target of DATA: the name of a column, its number (from 1; -1 is the last), or a file [default: as in training].
     #[arg(long, value_name = "COL")]
     pub target: Option<String>,
     /// Print one JSON object instead of a table.

@@ -83,8 +83,10 @@ pub struct Recorder {
     directory: PathBuf,
     /// `{…header…,"journal":[` as text.
     opening: String,
-    /// The entries so far as text, separated by commas: each is put into words once.
-    entries: String,
+    /// All entries but the last as text, each with a comma behind it: each is put into words once.
+    earlier: String,
+    /// The last entry, the only one whose solutions a resumed run starts from.
+    last: Option<JournalEntry>,
     trace: Vec<Step>,
     written: Option<Instant>,
     pause: Duration,
@@ -104,7 +106,8 @@ impl Recorder {
         let mut recorder = Self {
             directory: directory.to_path_buf(),
             opening,
-            entries: String::new(),
+            earlier: String::new(),
+            last: None,
             trace: Vec::new(),
             written: None,
             pause: INTERVAL,
@@ -122,8 +125,10 @@ impl Recorder {
     /// # Errors
     /// It cannot be put into JSON.
     pub fn evaluation(&mut self, entry: &JournalEntry) -> anyhow::Result<()> {
-        let separator = if self.entries.is_empty() { "\n" } else { ",\n" };
-        write!(self.entries, "{separator}{}", serde_json::to_string(entry)?)?;
+        if let Some(mut previous) = self.last.replace(entry.clone()) {
+            previous.warm_start = None;
+            writeln!(self.earlier, "{},", serde_json::to_string(&previous)?)?;
+        }
         self.changed = true;
         Ok(())
     }
@@ -164,11 +169,10 @@ impl Recorder {
                 .with_context(|| format!("{}: cannot be made", self.directory.display()))?;
             self.made_directory = true;
         }
-        let (opening, entries) = (self.opening.as_bytes(), self.entries.as_bytes());
+        let last = self.last.as_ref().map(serde_json::to_string).transpose()?.unwrap_or_default();
+        let parts = [&self.opening, "\n", &self.earlier, &last, "\n]}\n"];
         let written = write_atomically(&self.directory.join(CHECKPOINT_FILE), |out| {
-            out.write_all(opening)?;
-            out.write_all(entries)?;
-            out.write_all(b"\n]}\n")
+            parts.iter().try_for_each(|part| out.write_all(part.as_bytes()))
         });
         if written.is_err() {
             self.remove_directory_if_ours();
@@ -219,6 +223,7 @@ impl Recorder {
 mod tests {
     use super::*;
     use crate::load::Source;
+    use bilevel::fit::WarmStart;
 
     fn entry(key: u64) -> JournalEntry {
         JournalEntry {
@@ -232,6 +237,7 @@ mod tests {
             relative_gap_bits: 0,
             support_size_bits: 3.2_f64.to_bits(),
             biactive: 1,
+            warm_start: Some(vec![WarmStart { indices: vec![3], bits: vec![key], intercept_bits: 1 }]),
         }
     }
 
@@ -255,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_checkpoint_reads_back_bit_for_bit() {
+    fn a_checkpoint_reads_back_bit_for_bit_with_the_solutions_of_its_last_entry() {
         let directory = directory("round");
         let journal = [entry(u64::MAX), entry(1)];
         let mut recorder = Recorder::new(&directory, &header(), &journal[..1]).unwrap();
@@ -263,7 +269,8 @@ mod tests {
         recorder.evaluation(&journal[1]).unwrap();
         recorder.save().unwrap();
         let back = Checkpoint::read(&directory).unwrap().unwrap();
-        assert_eq!(back.journal, journal);
+        assert_eq!(back.journal[1], journal[1]);
+        assert_eq!(back.journal[0], JournalEntry { warm_start: None, ..journal[0].clone() });
         assert_eq!(back.header.settings, header().settings);
         assert_eq!(back.header.fingerprint, "00ff");
         recorder.discard();

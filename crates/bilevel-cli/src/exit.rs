@@ -11,12 +11,25 @@ pub const INTERRUPTED: u8 = 130;
 
 /// Prints `error: …` as one line and returns the exit code that fits.
 pub fn report(error: &anyhow::Error) -> u8 {
-    eprintln!("error: {}", one_line(&format!("{error:#}")));
+    eprintln!("error: {}", sentence(error));
     match error.downcast_ref::<Error>() {
         Some(Error::LowerLevel { .. } | Error::AdjointSolve { .. }) => INTERNAL,
         Some(Error::Cancelled) => INTERRUPTED,
         _ => BAD_INPUT,
     }
+}
+
+/// The error and its causes in one line; a cause that the error before it already quotes is left out.
+pub fn sentence(error: &anyhow::Error) -> String {
+    let mut said = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if said.is_empty() {
+            said = cause;
+        } else if !said.ends_with(&cause) {
+            said = format!("{said}: {cause}");
+        }
+    }
+    one_line(&said)
 }
 
 /// The text with every run of white space, line breaks included, made one space.

@@ -115,6 +115,11 @@ impl LoadOptions {
         })
     }
 
+    /// The target column that was asked for; a file of targets belongs to these samples alone and is none.
+    pub fn target_column(&self) -> Option<&str> {
+        self.target.as_deref().filter(|target| !Path::new(target).is_absolute())
+    }
+
     /// Reads everything. `loss` says whether two numbers are classes or values.
     ///
     /// # Errors

@@ -13,6 +13,7 @@ pub const MODEL_FILE: &str = "model.json";
 #[derive(Serialize)]
 struct Written<'a> {
     schema: u32,
+    target: Option<&'a str>,
     model: &'a Model,
     record: &'a FitRecord,
 }
@@ -25,16 +26,19 @@ struct Layout {
 
 /// All that prediction needs.
 #[derive(Deserialize)]
-struct JustModel {
-    model: Model,
+pub struct StoredModel {
+    pub model: Model,
+    /// The target column that was asked for in training, where there was a wish.
+    #[serde(default)]
+    pub target: Option<String>,
 }
 
-/// The text of a model file.
+/// The text of a model file; `target` is the target column that was asked for.
 ///
 /// # Errors
 /// The fit cannot be put into JSON.
-pub fn to_text(fit: &Fit) -> anyhow::Result<String> {
-    let written = Written { schema: SCHEMA_VERSION, model: &fit.model, record: &fit.record };
+pub fn to_text(fit: &Fit, target: Option<&str>) -> anyhow::Result<String> {
+    let written = Written { schema: SCHEMA_VERSION, target, model: &fit.model, record: &fit.record };
     Ok(serde_json::to_string_pretty(&written)? + "\n")
 }
 
@@ -42,11 +46,11 @@ pub fn to_text(fit: &Fit) -> anyhow::Result<String> {
 ///
 /// # Errors
 /// A file that cannot be read, is no model, or has another layout.
-pub fn read_model(path: &Path) -> anyhow::Result<Model> {
+pub fn read_model(path: &Path) -> anyhow::Result<StoredModel> {
     let (file, text) = read_text(path)?;
-    let JustModel { model } = parse(&file, &text)?;
-    check(&file, &model)?;
-    Ok(model)
+    let stored: StoredModel = parse(&file, &text)?;
+    check(&file, &stored.model)?;
+    Ok(stored)
 }
 
 /// Reads the whole fit, without what is not stored (feature weights, predictions).

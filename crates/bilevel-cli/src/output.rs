@@ -22,16 +22,16 @@ pub const REPORT_FILE: &str = "report.html";
 /// With more features than this, the table lists only those with a nonzero coefficient.
 const WHOLE_TABLE_FEATURES: usize = 100_000;
 
-/// Writes all four files into `directory`, which is made if it is missing.
+/// Writes all four files into `directory`, which is made if it is missing; `target` is the target column that was asked for.
 ///
 /// # Errors
 /// The directory cannot be made or a file not written.
-pub fn write_all(directory: &Path, fit: &Fit) -> anyhow::Result<()> {
+pub fn write_all(directory: &Path, fit: &Fit, target: Option<&str>) -> anyhow::Result<()> {
     std::fs::create_dir_all(directory).with_context(|| format!("{}: cannot be made", directory.display()))?;
     write_coefficients(&directory.join(COEFFICIENTS_FILE), fit)?;
     write_text(&directory.join(TRACE_FILE), &trace_lines(&fit.record.trace)?)?;
     write_text(&directory.join(REPORT_FILE), &bilevel_report::render(fit))?;
-    write_text(&directory.join(model_file::MODEL_FILE), &model_file::to_text(fit)?)
+    write_text(&directory.join(model_file::MODEL_FILE), &model_file::to_text(fit, target)?)
 }
 
 /// Writes a text, whole or not at all.

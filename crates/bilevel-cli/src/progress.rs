@@ -120,7 +120,7 @@ impl Lines {
         let line = format!(
             "{} step {}: {} · {}",
             step.stage,
-            step.step,
+            step.step + 1,
             standing(step),
             text::duration(step.seconds)
         );

@@ -6,11 +6,12 @@ use bilevel_io::read_data;
 use serde_json::json;
 
 use crate::args::EvaluateArgs;
+use crate::model_file::StoredModel;
 use crate::{load, model_file, summary, text};
 
 pub fn run(args: &EvaluateArgs) -> anyhow::Result<u8> {
-    let model = model_file::read_model(&args.model)?;
-    let raw = read_data(&args.data, &model_file::aligned(&model, args.target.clone(), true))?;
+    let StoredModel { model, target } = model_file::read_model(&args.model)?;
+    let raw = read_data(&args.data, &model_file::aligned(&model, args.target.clone().or(target), true))?;
     let target = Target::with_classes(load::wanted(&raw, &args.data)?, model.classes.as_ref())?;
     let predicted = model.decision_function(&raw.design)?;
     let score = score(model.task, target.values(), &predicted, best_constant(&target));

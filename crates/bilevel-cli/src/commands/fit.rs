@@ -103,7 +103,7 @@ pub fn execute(plan: Plan) -> anyhow::Result<u8> {
 
     let interrupted = fit.record.outer.stop_reason == StopReason::Cancelled;
     if let Some(directory) = &output {
-        output::write_all(directory, &fit)?;
+        output::write_all(directory, &fit, header.load.target_column())?;
         if !interrupted {
             watch.forget_checkpoint()?;
         }
@@ -210,7 +210,7 @@ impl Watch {
             if !recorder.has_written() {
                 self.failure = Some(e);
             } else if !self.warned {
-                eprintln!("warning: {}; the fit goes on", exit::one_line(&format!("{e:#}")));
+                eprintln!("warning: {}; the fit goes on", exit::sentence(&e));
                 self.warned = true;
             }
         }

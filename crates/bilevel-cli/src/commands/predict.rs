@@ -10,7 +10,7 @@ use crate::output::{csv_field, write_text};
 use crate::{model_file, text};
 
 pub fn run(args: &PredictArgs) -> anyhow::Result<u8> {
-    let model = model_file::read_model(&args.model)?;
+    let model = model_file::read_model(&args.model)?.model;
     let raw = read_data(&args.data, &model_file::aligned(&model, args.target.clone(), false))?;
     let table = prediction_table(&model, &model.decision_function(&raw.design)?)?;
     match &args.output {
