@@ -62,7 +62,9 @@ impl<'a> Table<'_, 'a> {
             .from_reader(self.source.open()?);
         let mut header = ByteRecord::new();
         if !self.next(&mut reader, &mut header)? {
-            return Err(self.source.malformed(Place::Line(1), "the file is empty; expected a header and rows"));
+            return Err(self
+                .source
+                .malformed(Place::Line(1), "the file is empty; expected a header and rows"));
         }
         let columns = self.header(&header)?;
         Ok((reader, columns))
@@ -74,7 +76,9 @@ impl<'a> Table<'_, 'a> {
             .iter()
             .map(|name| match std::str::from_utf8(name.trim_ascii()) {
                 Ok(name) => Ok(name.to_string()),
-                Err(_) => Err(error(format!("column name {} is not UTF-8 text; expected UTF-8", quoted(name)))),
+                Err(_) => {
+                    Err(error(format!("column name {} is not UTF-8 text; expected UTF-8", quoted(name))))
+                }
             })
             .collect::<Result<Vec<_>, _>>()?;
         if columns.iter().all(|name| number::parse(name.as_bytes()) != Err(NotFinite::Text)) {
@@ -177,9 +181,9 @@ impl<'a> Table<'_, 'a> {
         if row != shape.n_rows {
             return Err(self.source.changed());
         }
-        let target = plan.target.map(|_| {
-            if shape.target_is_text { RawTarget::Text(texts) } else { RawTarget::Numbers(numbers) }
-        });
+        let target = plan
+            .target
+            .map(|_| if shape.target_is_text { RawTarget::Text(texts) } else { RawTarget::Numbers(numbers) });
         Ok((matrix.finish()?, target))
     }
 

@@ -16,8 +16,12 @@ pub(crate) struct DenseBuilder<'s, 'a, T> {
 impl<'s, 'a, T: Storage> DenseBuilder<'s, 'a, T> {
     /// Zeros. The caller has checked that the file is large enough to fill them.
     pub(crate) fn new(source: &'s Source<'a>, n_rows: usize, n_columns: usize) -> Result<Self, ReadError> {
-        let too_large =
-            || source.malformed(Place::File, format!("{n_rows} rows times {n_columns} columns; expected a matrix that fits into memory"));
+        let too_large = || {
+            source.malformed(
+                Place::File,
+                format!("{n_rows} rows times {n_columns} columns; expected a matrix that fits into memory"),
+            )
+        };
         let size = n_rows.checked_mul(n_columns).ok_or_else(too_large)?;
         let mut values = Vec::new();
         values.try_reserve_exact(size).map_err(|_| too_large())?;

@@ -101,7 +101,9 @@ pub enum ReadError {
         problem: String,
     },
     /// The file was written to while it was being read.
-    #[error("{file}: the file changed while it was being read; expected the same content at the second pass as at the first")]
+    #[error(
+        "{file}: the file changed while it was being read; expected the same content at the second pass as at the first"
+    )]
     Changed {
         /// The file.
         file: String,

@@ -69,7 +69,10 @@ fn from_lines(source: &Source<'_>, n_features: usize) -> Result<Vec<String>, Rea
         labels.push(label);
     }
     if labels.len() < n_features {
-        let problem = format!("the file ends after {} lines; expected one for each of {n_features} features", labels.len());
+        let problem = format!(
+            "the file ends after {} lines; expected one for each of {n_features} features",
+            labels.len()
+        );
         return Err(source.mismatch(Place::Line(labels.len().max(1) as u64), problem));
     }
     Ok(labels)
@@ -81,7 +84,8 @@ fn from_table(
     n_features: usize,
 ) -> Result<Vec<String>, ReadError> {
     let names: Vec<String> = (0..n_features).map(|j| feature_names.name(j)).collect();
-    let position: HashMap<&str, usize> = names.iter().enumerate().map(|(j, name)| (name.as_str(), j)).collect();
+    let position: HashMap<&str, usize> =
+        names.iter().enumerate().map(|(j, name)| (name.as_str(), j)).collect();
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(source.open()?);
     let mut labels: Vec<Option<String>> = vec![None; n_features];
     let mut record = csv::ByteRecord::new();
@@ -103,7 +107,8 @@ fn from_table(
             return Err(error(format!("no feature named {shown}; {}", nearest(&feature, &names))));
         };
         if labels[j].is_some() {
-            let problem = format!("feature {} stands twice; expected one group for each", quoted(feature.as_bytes()));
+            let problem =
+                format!("feature {} stands twice; expected one group for each", quoted(feature.as_bytes()));
             return Err(error(problem));
         }
         labels[j] = Some(utf8(source, line, group)?);
@@ -113,7 +118,8 @@ fn from_table(
         .zip(&names)
         .map(|(label, name)| {
             label.ok_or_else(|| {
-                let problem = format!("no group for feature {}; expected one for each", quoted(name.as_bytes()));
+                let problem =
+                    format!("no group for feature {}; expected one for each", quoted(name.as_bytes()));
                 source.mismatch(Place::Line(last_line), problem)
             })
         })

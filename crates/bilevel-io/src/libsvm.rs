@@ -70,7 +70,8 @@ impl<'s, 'a, S: Sink<T>, T: Storage> Scanner<'s, 'a, S, T> {
                 Piece::Tokens(tokens) => self.piece(tokens)?,
                 Piece::Unbroken(_) if self.in_comment => {}
                 Piece::Unbroken(text) => {
-                    let problem = format!("a word of more than {BLOCK} bytes ({}); expected LIBSVM text", quoted(text));
+                    let problem =
+                        format!("a word of more than {BLOCK} bytes ({}); expected LIBSVM text", quoted(text));
                     return Err(self.error(problem));
                 }
                 Piece::End => return Ok(()),
@@ -156,7 +157,11 @@ impl<'s, 'a, S: Sink<T>, T: Storage> Scanner<'s, 'a, S, T> {
         self.last_index = index;
         let stored = T::from_f64(value);
         if !stored.to_f64().is_finite() {
-            return Err(self.error(format!("found {}, {}", quoted(word), crate::storage::TOO_LARGE_FOR_SINGLE)));
+            return Err(self.error(format!(
+                "found {}, {}",
+                quoted(word),
+                crate::storage::TOO_LARGE_FOR_SINGLE
+            )));
         }
         self.sink.entry(self.line, usize::try_from(index).unwrap_or(usize::MAX), stored)
     }
@@ -170,16 +175,20 @@ impl<'s, 'a, S: Sink<T>, T: Storage> Scanner<'s, 'a, S, T> {
         };
         let (index, value) = (&word[..colon], &word[colon + 1..]);
         if index == b"qid" {
-            return Err(self.error("found a query id (`qid:`); ranking data cannot be read, expected index:value"));
+            return Err(
+                self.error("found a query id (`qid:`); ranking data cannot be read, expected index:value")
+            );
         }
         if index.is_empty() || !index.iter().all(u8::is_ascii_digit) {
             let found = quoted(word);
-            return Err(self.error(format!("found {found}; expected index:value with a whole number as index")));
+            return Err(
+                self.error(format!("found {found}; expected index:value with a whole number as index"))
+            );
         }
-        let number = index.iter().fold(0_u64, |n, d| n.saturating_mul(10).saturating_add(u64::from(d - b'0')));
-        let value = number::parse(value).map_err(|e| {
-            self.error(format!("{} as the value of feature {number}", e.problem(value)))
-        })?;
+        let number =
+            index.iter().fold(0_u64, |n, d| n.saturating_mul(10).saturating_add(u64::from(d - b'0')));
+        let value = number::parse(value)
+            .map_err(|e| self.error(format!("{} as the value of feature {number}", e.problem(value))))?;
         self.accept(number, value, word)
     }
 
@@ -238,10 +247,14 @@ impl<'s, 'a> Counter<'s, 'a> {
 
     fn finish(mut self) -> Result<Counts, ReadError> {
         if self.counts.n_rows == 0 {
-            return Err(self.source.malformed(Place::Line(1), "no samples; expected a label and features on each line"));
+            return Err(self
+                .source
+                .malformed(Place::Line(1), "no samples; expected a label and features on each line"));
         }
         if self.counts.starts.len() == 1 {
-            return Err(self.source.malformed(Place::Line(1), "no features on any line; expected index:value"));
+            return Err(self
+                .source
+                .malformed(Place::Line(1), "no features on any line; expected index:value"));
         }
         self.counts.starts.shrink_to_fit();
         Ok(self.counts)
@@ -325,7 +338,8 @@ impl<'s, 'a, T: Storage> Filler<'s, 'a, T> {
         if self.fingerprint != fingerprint || self.seen_rows != self.n_rows {
             return Err(self.source.changed());
         }
-        let matrix = CscMatrix::new(self.n_rows, self.next, self.rows, self.values).map_err(|_| self.source.changed())?;
+        let matrix = CscMatrix::new(self.n_rows, self.next, self.rows, self.values)
+            .map_err(|_| self.source.changed())?;
         Ok((matrix, self.labels))
     }
 }

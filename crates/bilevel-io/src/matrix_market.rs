@@ -119,7 +119,8 @@ impl<'s, 'a> MatrixReader<'s, 'a> {
     fn counts<const N: usize>(&mut self, expected: &str) -> Result<[usize; N], ReadError> {
         let (source, parsed) = (self.source, self.fields::<N>(expected)?.map(|fields| fields.map(count)));
         let number = self.lines.number();
-        let error = |found: &str| source.malformed(Place::Line(number), format!("{found}; expected {expected}"));
+        let error =
+            |found: &str| source.malformed(Place::Line(number), format!("{found}; expected {expected}"));
         let parsed = parsed.ok_or_else(|| error("the file ends before the sizes"))?;
         if parsed.contains(&None) {
             return Err(error("sizes that are no counts"));
@@ -136,8 +137,9 @@ impl<'s, 'a> MatrixReader<'s, 'a> {
             let entry = if self.header.pattern {
                 self.fields("row and column")?.map(|[i, j]| (count(i), count(j), Ok(1.0), Vec::new()))
             } else {
-                self.fields("row, column and value")?
-                    .map(|[i, j, value]| (count(i), count(j), number::parse(value), value[..value.len().min(64)].to_vec()))
+                self.fields("row, column and value")?.map(|[i, j, value]| {
+                    (count(i), count(j), number::parse(value), value[..value.len().min(64)].to_vec())
+                })
             };
             let Some((i, j, value, text)) = entry else {
                 let problem = format!("the file ends after {seen} entries; expected {stored}");
@@ -145,7 +147,9 @@ impl<'s, 'a> MatrixReader<'s, 'a> {
             };
             let within = |index: Option<usize>, size| index.filter(|&k| k >= 1 && k <= size).map(|k| k - 1);
             let (Some(i), Some(j)) = (within(i, n_rows), within(j, n_columns)) else {
-                let problem = format!("an entry outside the matrix; expected rows from 1 to {n_rows} and columns from 1 to {n_columns}");
+                let problem = format!(
+                    "an entry outside the matrix; expected rows from 1 to {n_rows} and columns from 1 to {n_columns}"
+                );
                 return Err(self.lines.error(problem));
             };
             let value = value.map_err(|e| self.lines.error(e.problem(&text)))?;
@@ -174,7 +178,9 @@ impl<'s, 'a> MatrixReader<'s, 'a> {
             None => self.source.content()?.len(),
         };
         if n_rows.checked_mul(n_columns).is_none_or(|size| size > possible) {
-            let problem = format!("{n_rows} rows and {n_columns} columns; expected a size that matches the {possible} bytes of the file");
+            let problem = format!(
+                "{n_rows} rows and {n_columns} columns; expected a size that matches the {possible} bytes of the file"
+            );
             return Err(self.lines.error(problem));
         }
         Ok((n_rows, n_columns))
@@ -195,14 +201,16 @@ impl<'s, 'a> MatrixReader<'s, 'a> {
                 Symmetry::Skew => j + 1,
             };
             for i in first..n_rows {
-                let value = self.fields("one value")?.map(|[value]| {
-                    number::parse(value).map_err(|e| e.problem(value))
-                });
+                let value = self
+                    .fields("one value")?
+                    .map(|[value]| number::parse(value).map_err(|e| e.problem(value)));
                 let value = match value {
                     Some(Ok(value)) => value,
                     Some(Err(problem)) => return Err(self.lines.error(problem)),
                     None => {
-                        let problem = format!("the file ends after {seen} values; expected more for {n_rows} rows and {n_columns} columns");
+                        let problem = format!(
+                            "the file ends after {seen} values; expected more for {n_rows} rows and {n_columns} columns"
+                        );
                         return Err(self.lines.error(problem));
                     }
                 };
@@ -220,7 +228,9 @@ impl<'s, 'a> MatrixReader<'s, 'a> {
 
     fn check_square(&self, n_rows: usize, n_columns: usize) -> Result<(), ReadError> {
         if self.header.symmetry != Symmetry::General && n_rows != n_columns {
-            let problem = format!("{n_rows} rows and {n_columns} columns; expected a square matrix, because it is symmetric");
+            let problem = format!(
+                "{n_rows} rows and {n_columns} columns; expected a square matrix, because it is symmetric"
+            );
             return Err(self.lines.error(problem));
         }
         Ok(())
@@ -229,7 +239,9 @@ impl<'s, 'a> MatrixReader<'s, 'a> {
     fn expect_end(&mut self, stored: usize) -> Result<(), ReadError> {
         while let Some(line) = self.lines.next()? {
             if !line.is_empty() && !line.starts_with(b"%") {
-                return Err(self.lines.error(format!("more than the {stored} entries that the sizes announce; expected the end of the file")));
+                return Err(self.lines.error(format!(
+                    "more than the {stored} entries that the sizes announce; expected the end of the file"
+                )));
             }
         }
         Ok(())
@@ -252,7 +264,11 @@ impl Header {
         let pattern = match words.next() {
             Some("real" | "integer" | "double") => false,
             Some("pattern") if layout == Layout::Coordinate => true,
-            _ => return Err(format!("found {found}; expected `real`, `integer` or (sparse only) `pattern` values")),
+            _ => {
+                return Err(format!(
+                    "found {found}; expected `real`, `integer` or (sparse only) `pattern` values"
+                ));
+            }
         };
         let symmetry = match words.next() {
             Some("general") => Symmetry::General,

@@ -84,7 +84,9 @@ impl<'s, 'a, 'b> Array<'s, 'a, 'b> {
                 Some(claimed) => format!(
                     "the shape {shape} needs {claimed} bytes of values but {found} follow the header; expected a whole array"
                 ),
-                None => format!("the shape {shape} is beyond any memory; expected a shape that matches the {found} bytes of values"),
+                None => format!(
+                    "the shape {shape} is beyond any memory; expected a shape that matches the {found} bytes of values"
+                ),
             }));
         }
         let Header { fortran_order, shape, .. } = header;
@@ -135,14 +137,18 @@ impl<'s, 'a, 'b> Array<'s, 'a, 'b> {
             let stored = match (&mut target, target_column) {
                 (Some(target), Some(t)) if t == column => {
                     target[row] = value;
-                    if value.is_finite() { Ok(()) } else { Err(format!("found {value}; expected a finite number")) }
+                    if value.is_finite() {
+                        Ok(())
+                    } else {
+                        Err(format!("found {value}; expected a finite number"))
+                    }
                 }
                 (_, t) => builder.set(row, column - usize::from(t.is_some_and(|t| t < column)), value),
             };
             stored.map_err(|problem| match self.member {
-                None => {
-                    self.source.malformed(Place::Value { row: row + 1, column: (column + 1).to_string() }, problem)
-                }
+                None => self
+                    .source
+                    .malformed(Place::Value { row: row + 1, column: (column + 1).to_string() }, problem),
                 Some(member) => self.source.malformed(
                     Place::Member(member.to_string()),
                     format!("row {}, column {}: {problem}", row + 1, column + 1),
@@ -317,7 +323,10 @@ impl Header {
             .split(',')
             .map(str::trim)
             .filter(|d| !d.is_empty())
-            .map(|d| d.parse::<usize>().map_err(|_| format!("dimension {}; expected a count", quoted(d.as_bytes()))))
+            .map(|d| {
+                d.parse::<usize>()
+                    .map_err(|_| format!("dimension {}; expected a count", quoted(d.as_bytes())))
+            })
             .collect::<Result<Vec<_>, _>>()?;
         Ok(Self { descr: descr.to_string(), fortran_order, shape })
     }

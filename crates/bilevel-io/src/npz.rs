@@ -18,12 +18,17 @@ use crate::target_file::read_target;
 pub(crate) fn read<T: Storage>(source: &Source<'_>, options: &ReadOptions) -> Result<RawData, ReadError> {
     let mut archive = Archive::open(source)?;
     let sparse = archive.has("format");
-    let matrix_members: &[&str] =
-        if sparse { &["format", "shape", "data", "indices", "indptr", "row", "col", "_is_array"] } else { &["X"] };
+    let matrix_members: &[&str] = if sparse {
+        &["format", "shape", "data", "indices", "indptr", "row", "col", "_is_array"]
+    } else {
+        &["X"]
+    };
     if !sparse && !archive.has("X") {
         let members = archive.members();
-        let problem =
-            format!("no member `X` (found {}); expected `X` and `y`, or a matrix saved by SciPy", members.join(", "));
+        let problem = format!(
+            "no member `X` (found {}); expected `X` and `y`, or a matrix saved by SciPy",
+            members.join(", ")
+        );
         return Err(source.malformed(Place::File, problem));
     }
     let candidates: Vec<String> =
@@ -60,7 +65,10 @@ struct Archive<'s, 'a> {
 impl<'s, 'a> Archive<'s, 'a> {
     fn open(source: &'s Source<'a>) -> Result<Self, ReadError> {
         let zip = ZipArchive::new(Cursor::new(source.content()?)).map_err(|e| {
-            source.malformed(Place::File, format!("not a zip archive or a damaged one ({e}); expected a whole NumPy archive"))
+            source.malformed(
+                Place::File,
+                format!("not a zip archive or a damaged one ({e}); expected a whole NumPy archive"),
+            )
         })?;
         Ok(Self { source, zip })
     }
@@ -114,7 +122,8 @@ impl<'s, 'a> Archive<'s, 'a> {
             let problem = format!("{} dimensions; expected 2, samples times features", shape.len());
             return Err(self.source.malformed(Place::Member("shape".into()), problem));
         };
-        let mut triplets = Triplets::new(self.source, Place::Member("shape".into()), n_rows, n_columns, options)?;
+        let mut triplets =
+            Triplets::new(self.source, Place::Member("shape".into()), n_rows, n_columns, options)?;
         let content = self.member("data")?;
         let data = Array::parse(self.source, Some("data"), &content)?;
         let values = data.finite_numbers()?;
@@ -127,7 +136,10 @@ impl<'s, 'a> Archive<'s, 'a> {
                 let (outer, inner) = self.compressed(n_columns, values.len())?;
                 (inner, outer)
             }
-            "coo" => (Positions::Listed(self.indices("row")?, "row"), Positions::Listed(self.indices("col")?, "col")),
+            "coo" => (
+                Positions::Listed(self.indices("row")?, "row"),
+                Positions::Listed(self.indices("col")?, "col"),
+            ),
             other => {
                 let problem = format!("layout {}; expected csr, csc or coo", quoted(other.as_bytes()));
                 return Err(self.source.malformed(Place::Member("format".into()), problem));
@@ -147,16 +159,23 @@ impl<'s, 'a> Archive<'s, 'a> {
         let starts = self.indices("indptr")?;
         let error = |problem: String| self.source.malformed(Place::Member("indptr".into()), problem);
         if starts.len() != outer + 1 {
-            return Err(error(format!("{} values; expected {}, one more than the shape says", starts.len(), outer + 1)));
+            return Err(error(format!(
+                "{} values; expected {}, one more than the shape says",
+                starts.len(),
+                outer + 1
+            )));
         }
         if let Some(k) = starts.windows(2).position(|w| w[0] > w[1]) {
-            return Err(error(format!("{} follows {}; expected values that never decrease", starts[k + 1], starts[k])));
+            return Err(error(format!(
+                "{} follows {}; expected values that never decrease",
+                starts[k + 1],
+                starts[k]
+            )));
         }
         if starts.first() != Some(&0) || starts.last() != Some(&stored) {
             return Err(error(format!(
                 "it runs from {} to {}; expected 0 to {stored}, the number of values",
-                starts[0],
-                starts[outer]
+                starts[0], starts[outer]
             )));
         }
         Ok((Positions::Starts(starts), Positions::Listed(self.indices("indices")?, "indices")))

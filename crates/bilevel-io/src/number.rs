@@ -21,14 +21,16 @@ impl NotFinite {
         match self {
             Self::Text => format!("found {found}; expected a number"),
             Self::Special => format!("found {found}; expected a finite number"),
-            Self::TooLarge => format!("found {found}, beyond the largest double; expected a number below 1.8e308"),
+            Self::TooLarge => {
+                format!("found {found}, beyond the largest double; expected a number below 1.8e308")
+            }
         }
     }
 }
 
 const POWERS: [f64; 23] = [
-    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20,
-    1e21, 1e22,
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18,
+    1e19, 1e20, 1e21, 1e22,
 ];
 const LARGEST_EXACT: u64 = 1 << 53;
 
@@ -130,7 +132,8 @@ mod tests {
         for text in ["1e400", "-1e400", "9".repeat(400).as_str()] {
             assert_eq!(parse(text.as_bytes()), Err(NotFinite::TooLarge), "{text}");
         }
-        for text in ["", "-", ".", "e5", "1e", "1e+", "1_000", "0x10", "1 ", " 1", "--1", "1.2.3", "1,5", "١"] {
+        for text in ["", "-", ".", "e5", "1e", "1e+", "1_000", "0x10", "1 ", " 1", "--1", "1.2.3", "1,5", "١"]
+        {
             assert_eq!(parse(text.as_bytes()), Err(NotFinite::Text), "{text:?}");
         }
     }

@@ -80,7 +80,8 @@ impl ReadOptions {
         };
         if let Ok(number) = wanted.parse::<i64>() {
             return column_number(number, columns.len()).map(TargetChoice::Column).ok_or_else(|| {
-                let problem = format!("target column {number}; expected a number from 1 to {}", columns.len());
+                let problem =
+                    format!("target column {number}; expected a number from 1 to {}", columns.len());
                 source.mismatch(Place::File, problem)
             });
         }
@@ -95,7 +96,9 @@ impl ReadOptions {
     pub(crate) fn check_target<T>(&self, source: &Source<'_>, target: &Option<T>) -> Result<(), ReadError> {
         let wanted_none = self.target.as_deref() == Some("none");
         if self.require_target && target.is_none() && !wanted_none {
-            return Err(source.mismatch(Place::File, "no target; expected one in the file or in a file of its own"));
+            return Err(
+                source.mismatch(Place::File, "no target; expected one in the file or in a file of its own")
+            );
         }
         Ok(())
     }
@@ -116,7 +119,11 @@ pub(crate) fn nearest(wanted: &str, names: &[String]) -> String {
     ranked.sort_by_key(|(distance, _)| *distance);
     let shown: Vec<String> =
         ranked.iter().take(SHOWN).map(|(_, name)| crate::error::quoted(name.as_bytes())).collect();
-    let rest = if names.len() > SHOWN { format!(" or one of {} others", names.len() - SHOWN) } else { String::new() };
+    let rest = if names.len() > SHOWN {
+        format!(" or one of {} others", names.len() - SHOWN)
+    } else {
+        String::new()
+    };
     format!("expected {}{rest}", shown.join(", "))
 }
 

@@ -28,7 +28,9 @@ const BATCH: usize = 1 << 16;
 pub(crate) fn read<T: Storage>(source: &Source<'_>, options: &ReadOptions) -> Result<RawData, ReadError> {
     catch_unwind(AssertUnwindSafe(|| {
         let reader: Box<dyn FileReader> = match source.as_file() {
-            Some(file) => Box::new(SerializedFileReader::new(file?).map_err(|e| damaged(source, Place::File, &e))?),
+            Some(file) => {
+                Box::new(SerializedFileReader::new(file?).map_err(|e| damaged(source, Place::File, &e))?)
+            }
             None => {
                 let content = Bytes::from(source.content()?);
                 Box::new(SerializedFileReader::new(content).map_err(|e| damaged(source, Place::File, &e))?)
@@ -36,7 +38,12 @@ pub(crate) fn read<T: Storage>(source: &Source<'_>, options: &ReadOptions) -> Re
         };
         Table { source, reader }.read::<T>(options)
     }))
-    .unwrap_or_else(|_| Err(source.malformed(Place::File, "the file is damaged (it cannot be decoded); expected a whole Parquet file")))
+    .unwrap_or_else(|_| {
+        Err(source.malformed(
+            Place::File,
+            "the file is damaged (it cannot be decoded); expected a whole Parquet file",
+        ))
+    })
 }
 
 struct Table<'s, 'a> {
@@ -69,16 +76,20 @@ impl Table<'_, '_> {
     ///
     /// Runs of one value take next to nothing in Parquet, so a small file can be large in memory; a thousand cells for each byte is what is granted.
     fn n_rows(&self, n_columns: usize) -> Result<usize, ReadError> {
-        let claimed: Option<usize> = (0..self.reader.metadata().num_row_groups()).try_fold(0_usize, |n, k| {
-            n.checked_add(usize::try_from(self.reader.metadata().row_group(k).num_rows()).ok()?)
-        });
+        let claimed: Option<usize> = (0..self.reader.metadata().num_row_groups())
+            .try_fold(0_usize, |n, k| {
+                n.checked_add(usize::try_from(self.reader.metadata().row_group(k).num_rows()).ok()?)
+            });
         let limit = (1 << 24) + 1024 * self.source.stored_bytes();
         match claimed {
             Some(0) => Err(self.source.malformed(Place::Header, "no rows; expected at least one")),
             Some(n) if n.checked_mul(n_columns).is_some_and(|cells| cells as u64 <= limit) => Ok(n),
             _ => Err(self.source.malformed(
                 Place::Header,
-                format!("more rows than a file of {} bytes can hold; expected a whole Parquet file", self.source.stored_bytes()),
+                format!(
+                    "more rows than a file of {} bytes can hold; expected a whole Parquet file",
+                    self.source.stored_bytes()
+                ),
             )),
         }
     }
@@ -116,7 +127,11 @@ impl Table<'_, '_> {
         );
         let signed = matches!(
             descriptor.converted_type(),
-            ConvertedType::NONE | ConvertedType::INT_8 | ConvertedType::INT_16 | ConvertedType::INT_32 | ConvertedType::INT_64
+            ConvertedType::NONE
+                | ConvertedType::INT_8
+                | ConvertedType::INT_16
+                | ConvertedType::INT_32
+                | ConvertedType::INT_64
         );
         if !unsigned && !signed {
             let problem = format!("values of type {}; expected numbers", descriptor.converted_type());
@@ -139,7 +154,8 @@ impl Table<'_, '_> {
                 self.each_value(j, r, start, rows, &mut |row, v: &f64| set(row, *v))
             }
             _ => {
-                let problem = format!("values of type {}; expected numbers", self.descriptor(j).physical_type());
+                let problem =
+                    format!("values of type {}; expected numbers", self.descriptor(j).physical_type());
                 Err(self.column_error(self.descriptor(j).name(), problem))
             }
         })
@@ -148,15 +164,21 @@ impl Table<'_, '_> {
     fn texts(&self, j: usize, n_rows: usize) -> Result<Vec<String>, ReadError> {
         let mut texts = Vec::new();
         self.each_chunk(j, n_rows, |chunk, start, rows| match chunk {
-            ColumnReader::ByteArrayColumnReader(r) => {
-                self.each_value(j, r, start, rows, &mut |_, v: &ByteArray| match std::str::from_utf8(v.data()) {
+            ColumnReader::ByteArrayColumnReader(r) => self.each_value(
+                j,
+                r,
+                start,
+                rows,
+                &mut |_, v: &ByteArray| match std::str::from_utf8(v.data()) {
                     Ok(text) => {
                         texts.push(text.to_string());
                         Ok(())
                     }
-                    Err(_) => Err(format!("found {}, which is not UTF-8; expected UTF-8 text", quoted(v.data()))),
-                })
-            }
+                    Err(_) => {
+                        Err(format!("found {}, which is not UTF-8; expected UTF-8 text", quoted(v.data())))
+                    }
+                },
+            ),
             _ => Err(self.column_error(self.descriptor(j).name(), "values that are no text; expected text")),
         })?;
         Ok(texts)

@@ -67,8 +67,9 @@ fn read_stored<T: Storage>(
         #[cfg(feature = "parquet")]
         Format::Parquet => crate::parquet::read::<T>(source, options),
         #[cfg(not(feature = "parquet"))]
-        Format::Parquet => {
-            Err(source.mismatch(Place::File, "a Parquet file; expected another format, because this build has no Parquet support"))
-        }
+        Format::Parquet => Err(source.mismatch(
+            Place::File,
+            "a Parquet file; expected another format, because this build has no Parquet support",
+        )),
     }
 }

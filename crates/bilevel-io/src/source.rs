@@ -60,7 +60,8 @@ impl Compression {
                 head.starts_with(b"BZh")
                     && head.get(3).is_some_and(|level| (b'1'..=b'9').contains(level))
                     && head.get(4..10).is_some_and(|block| {
-                        block == [0x31, 0x41, 0x59, 0x26, 0x53, 0x59] || block == [0x17, 0x72, 0x45, 0x38, 0x50, 0x90]
+                        block == [0x31, 0x41, 0x59, 0x26, 0x53, 0x59]
+                            || block == [0x17, 0x72, 0x45, 0x38, 0x50, 0x90]
                     })
             }
             Self::Xz => head.starts_with(&[0xfd, b'7', b'z', b'X', b'Z', 0]),
@@ -88,8 +89,12 @@ impl<'a> Source<'a> {
                 "it is a pipe or a device; expected a file on disk, because it may be read twice",
             )));
         }
-        let source =
-            Source { name, origin: Origin::File(path.to_path_buf()), compression: None, stored_bytes: metadata.len() };
+        let source = Source {
+            name,
+            origin: Origin::File(path.to_path_buf()),
+            compression: None,
+            stored_bytes: metadata.len(),
+        };
         source.with_compression()
     }
 

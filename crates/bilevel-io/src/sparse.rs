@@ -29,12 +29,15 @@ impl Triplets {
         }
         let limit = source.dimension_limit().min(u64::from(u32::MAX));
         if n_rows.max(n_columns) as u64 > limit {
-            let problem =
-                format!("{n_rows} rows and {n_columns} columns; expected at most {limit} of either for a file of this size");
+            let problem = format!(
+                "{n_rows} rows and {n_columns} columns; expected at most {limit} of either for a file of this size"
+            );
             return Err(source.malformed(place, problem));
         }
         if let Some(width) = options.width().filter(|&width| width < n_columns) {
-            return Err(source.mismatch(place, format!("{n_columns} columns; expected at most {width} features")));
+            return Err(
+                source.mismatch(place, format!("{n_columns} columns; expected at most {width} features"))
+            );
         }
         Ok(Self { n_rows, n_columns: n_columns.max(options.width().unwrap_or(0)), entries: Vec::new() })
     }

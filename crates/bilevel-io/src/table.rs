@@ -65,7 +65,9 @@ impl Plan {
             None => (0..columns.len()).filter(|&j| Some(j) != target).collect(),
         };
         if features.is_empty() {
-            return Err(source.mismatch(place.clone(), "no feature columns; expected at least one beside the target"));
+            return Err(
+                source.mismatch(place.clone(), "no feature columns; expected at least one beside the target")
+            );
         }
         if let Some(width) = options.width().filter(|&width| width != features.len()) {
             let problem = format!("{} feature columns; expected {width}", features.len());

@@ -54,7 +54,8 @@ fn text(source: &Source<'_>, n_rows: usize) -> Result<RawTarget, ReadError> {
     }
     if values.len() != n_rows {
         let place = Place::Line(values.last().map_or(1, |v| v.0));
-        let problem = format!("the file ends after {} values; expected one for each of {n_rows} samples", values.len());
+        let problem =
+            format!("the file ends after {} values; expected one for each of {n_rows} samples", values.len());
         return Err(source.mismatch(place, problem));
     }
     let mut numbers = Vec::with_capacity(n_rows);

@@ -38,7 +38,8 @@ pub fn write_atomically(
         return fill(file, content).map(drop).map_err(failed);
     }
     // a link stays a link: its target is what is replaced
-    let destination = if metadata.is_some() { path.canonicalize().map_err(failed)? } else { path.to_path_buf() };
+    let destination =
+        if metadata.is_some() { path.canonicalize().map_err(failed)? } else { path.to_path_buf() };
     let (temporary, file) = Temporary::beside(&destination).map_err(failed)?;
     let file = fill(file, content).map_err(failed)?;
     file.sync_all().map_err(failed)?;
@@ -80,7 +81,8 @@ impl Temporary {
         self.renamed = true;
         // makes the rename itself last through a power cut; file systems that cannot do that are no reason to fail
         if let Some(folder) = destination.parent()
-            && let Ok(folder) = File::open(if folder.as_os_str().is_empty() { Path::new(".") } else { folder })
+            && let Ok(folder) =
+                File::open(if folder.as_os_str().is_empty() { Path::new(".") } else { folder })
         {
             let _ = folder.sync_all();
         }
