@@ -1,1 +1,19 @@
-//! The HTML report of a fit.
+//! The HTML report of a fit: one self-contained file, for the command and for Python.
+//!
+//! It says what was learned in a sentence, shows how, and says in plain words what is proven. It loads nothing from anywhere (a content
+//! security policy forbids it), reads on a phone, in the dark and on paper, and needs no script to be understood.
+//!
+//! ```
+//! # fn show(fit: &bilevel::fit::Fit) -> std::io::Result<()> {
+//! std::fs::write("report.html", bilevel_report::render(fit))
+//! # }
+//! ```
+
+mod page;
+mod plot;
+mod sections;
+mod statistics;
+mod text;
+mod words;
+
+pub use page::render;

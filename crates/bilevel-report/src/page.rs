@@ -1,0 +1,71 @@
+//! The page: head, sections in order, style and script inline.
+
+use bilevel::fit::Fit;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use crate::sections;
+use crate::text::name;
+
+const STYLE: &str = include_str!("style.css");
+const SCRIPT: &str = include_str!("script.js");
+/// Nothing is loaded from anywhere; style and script are those of this file.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'";
+
+/// The report of a fit as one HTML file.
+///
+/// Every record can be drawn: what is missing or not finite is named in words instead. The size does not grow with the number of
+/// features (names apart): at most 300 features, 300 steps and 5,000 predictions are drawn in any one figure.
+pub fn render(fit: &Fit) -> String {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta http-equiv="Content-Security-Policy" content=(POLICY);
+                meta name="color-scheme" content="light dark";
+                meta name="generator" content={ "bilevel " (fit.record.version) };
+                link rel="icon" href="data:,";
+                title { "bilevel: " (name(&fit.record.data.name)) }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                main { (body(fit)) }
+                footer { p { "bilevel " (fit.record.version) " · data " code { (fit.record.data.fingerprint) } " · exact numbers are in model.json" } }
+                div id="tip" hidden {}
+                script { (PreEscaped(SCRIPT)) }
+            }
+        }
+    }
+    .into_string()
+}
+
+fn body(fit: &Fit) -> Markup {
+    html! {
+        (sections::headline(fit))
+        nav aria-label="Sections" {
+            @for (id, title) in [
+                ("search", "Choice of λ"),
+                ("model", "Model"),
+                ("predictions", "Predictions"),
+                ("stages", "Climb"),
+                ("trace", "Steps"),
+                ("certificate", "Proof"),
+                ("reproduce", "Settings"),
+            ] { a href={ "#" (id) } { (title) } }
+        }
+        (sections::search(fit))
+        section id="model" {
+            h2 { "The model and its weights" }
+            div class="pair model" {
+                (sections::coefficients(fit))
+                (sections::weights(fit))
+            }
+        }
+        (sections::predictions(fit))
+        (sections::stages(fit))
+        (sections::trace(fit))
+        (sections::certificate(fit))
+        (sections::reproduce(fit))
+    }
+}

@@ -1,0 +1,454 @@
+//! Small SVG plots: two axes with names, marks in data coordinates, one `viewBox` so that they scale with the page.
+//!
+//! Colours, line widths and text sizes come from the page's style sheet by class, so that the same drawing serves light, dark and print.
+//! Widely used plotting crates fix their colours and sizes in the drawing; that is why this one is here. Everything is escaped by `maud`.
+
+mod scale;
+
+use std::fmt::Write as _;
+
+use maud::{Markup, html};
+
+pub(crate) use scale::Scale;
+
+/// Width of every drawing in its own units; heights vary. Text is 12 units high on narrow screens.
+const WIDTH: f64 = 400.0;
+/// Height of text, and the width of an average character, in units.
+const TEXT: f64 = 12.0;
+const CHARACTER: f64 = 6.6;
+/// Up to this many points are drawn one by one (and can be touched); more become one path.
+const MANY: usize = 500;
+
+/// A colour by meaning; the style sheet maps it to one of Okabe and Ito's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Color {
+    /// The main series, and positive coefficients.
+    Blue,
+    /// Negative coefficients, and what was chosen.
+    Vermillion,
+    /// Further series.
+    Green,
+    Orange,
+    Purple,
+    Sky,
+    /// References: identity lines, rejected steps.
+    Gray,
+}
+
+impl Color {
+    /// The colour of the i-th of several series.
+    pub(crate) fn series(i: usize) -> Self {
+        [Self::Blue, Self::Orange, Self::Green, Self::Purple, Self::Sky, Self::Vermillion][i % 6]
+    }
+
+    pub(crate) fn class(self) -> &'static str {
+        match self {
+            Self::Blue => "blue",
+            Self::Vermillion => "vermillion",
+            Self::Green => "green",
+            Self::Orange => "orange",
+            Self::Purple => "purple",
+            Self::Sky => "sky",
+            Self::Gray => "gray",
+        }
+    }
+}
+
+/// An axis: what it shows, in which unit, on which scale.
+#[derive(Debug, Clone)]
+pub(crate) struct Axis {
+    name: String,
+    scale: Scale,
+}
+
+impl Axis {
+    /// An axis; its name says so if the scale is logarithmic.
+    pub(crate) fn new(name: impl Into<String>, scale: Scale) -> Self {
+        let mut name = name.into();
+        if scale.is_log() {
+            name.push_str(" (log scale)");
+        }
+        Self { name, scale }
+    }
+}
+
+/// A point with what it says when it is touched.
+#[derive(Debug, Clone)]
+pub(crate) struct Dot {
+    pub x: f64,
+    pub y: f64,
+    pub tip: String,
+    /// Rejected steps and the like are drawn as rings.
+    pub hollow: bool,
+}
+
+impl Dot {
+    pub(crate) fn new(x: f64, y: f64, tip: String) -> Self {
+        Self { x, y, tip, hollow: false }
+    }
+}
+
+/// A drawing under construction.
+pub(crate) struct Plot {
+    description: String,
+    x: Axis,
+    y: Axis,
+    height: f64,
+    left: f64,
+    top: f64,
+    above: Option<(String, Vec<(f64, String)>)>,
+    marks: Vec<Markup>,
+    /// How many of the marks show data.
+    n_data: usize,
+}
+
+impl Plot {
+    /// An empty drawing; `description` is what a screen reader says.
+    pub(crate) fn new(description: impl Into<String>, x: Axis, y: Axis, height: f64) -> Self {
+        let longest = y.scale.ticks(5).iter().map(|t| t.label.chars().count()).max().unwrap_or(0);
+        let left = 24.0 + CHARACTER * longest as f64;
+        Self {
+            description: description.into(),
+            x,
+            y,
+            height,
+            left,
+            top: 10.0,
+            above: None,
+            marks: Vec::new(),
+            n_data: 0,
+        }
+    }
+
+    /// A second axis above the drawing, with labels at chosen values of x.
+    pub(crate) fn above(mut self, name: &str, labels: Vec<(f64, String)>) -> Self {
+        self.above = Some((name.into(), labels));
+        self.top = 40.0;
+        self
+    }
+
+    /// Number of ticks that the x axis has room for.
+    pub(crate) fn x_ticks(&self) -> Vec<f64> {
+        self.x.scale.ticks(5).into_iter().map(|t| t.value).collect()
+    }
+
+    /// Whether nothing that shows data has been drawn.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.n_data == 0
+    }
+
+    fn right(&self) -> f64 {
+        WIDTH - 12.0
+    }
+
+    fn bottom(&self) -> f64 {
+        self.height - 40.0
+    }
+
+    fn place_x(&self, x: f64) -> Option<f64> {
+        Some(self.left + (self.right() - self.left) * self.x.scale.position(x)?)
+    }
+
+    fn place_y(&self, y: f64) -> Option<f64> {
+        Some(self.bottom() - (self.bottom() - self.top) * self.y.scale.position(y)?)
+    }
+
+    fn place(&self, (x, y): (f64, f64)) -> Option<(f64, f64)> {
+        Some((self.place_x(x)?, self.place_y(y)?))
+    }
+
+    fn data(&mut self, mark: Markup) {
+        self.n_data += 1;
+        self.marks.push(mark);
+    }
+
+    /// A line through points; it is interrupted where one cannot be shown. A lone point is left to [`Plot::dots`].
+    pub(crate) fn line(&mut self, color: Color, points: &[(f64, f64)]) {
+        let mut path = String::new();
+        for run in points.split(|&p| self.place(p).is_none()).filter(|run| run.len() > 1) {
+            for (i, point) in run.iter().filter_map(|&p| self.place(p)).enumerate() {
+                push_point(&mut path, if i == 0 { 'M' } else { 'L' }, point);
+            }
+        }
+        if !path.is_empty() {
+            self.data(html! { path class={ "line " (color.class()) } d=(path) {} });
+        }
+    }
+
+    /// A filled band between `low` and `high` over x.
+    pub(crate) fn band(&mut self, color: Color, points: &[(f64, f64, f64)]) {
+        let mut path = String::new();
+        let upper = points.iter().filter_map(|&(x, _, high)| self.place((x, high)));
+        let lower = points.iter().rev().filter_map(|&(x, low, _)| {
+            // On a log scale a band may reach below everything that can be shown.
+            Some((self.place_x(x)?, self.place_y(low).unwrap_or(self.bottom())))
+        });
+        for (i, point) in upper.chain(lower).enumerate() {
+            push_point(&mut path, if i == 0 { 'M' } else { 'L' }, point);
+        }
+        if !path.is_empty() {
+            path.push('Z');
+            self.marks.push(html! { path class={ "band " (color.class()) } d=(path) {} });
+        }
+    }
+
+    /// Points; up to 500 with their tips, more as one path.
+    pub(crate) fn dots(&mut self, color: Color, dots: &[Dot]) {
+        let placed: Vec<_> = dots.iter().filter_map(|dot| Some((self.place((dot.x, dot.y))?, dot))).collect();
+        if placed.is_empty() {
+            return;
+        }
+        if placed.len() > MANY {
+            let mut path = String::new();
+            for (point, _) in &placed {
+                push_point(&mut path, 'M', *point);
+                path.push_str("h0");
+            }
+            self.data(html! { path class={ "cloud " (color.class()) } d=(path) {} });
+            return;
+        }
+        let radius = if placed.len() > 120 { "2.2" } else { "3" };
+        self.data(html! {
+            g class=(color.class()) {
+                @for ((x, y), dot) in &placed {
+                    circle class=[dot.hollow.then_some("ring")] cx=(coordinate(*x)) cy=(coordinate(*y)) r=(radius) data-t=[(!dot.tip.is_empty()).then_some(&dot.tip)] {}
+                }
+            }
+        });
+    }
+
+    /// A vertical bar from zero height to y, between two values of x.
+    pub(crate) fn column(&mut self, color: Color, (from, to): (f64, f64), y: f64, tip: &str) {
+        if let (Some(x0), Some(x1), Some(y1)) = (self.place_x(from), self.place_x(to), self.place_y(y)) {
+            let base = self.bottom();
+            self.data(html! {
+                rect class={ "bar " (color.class()) } x=(coordinate(x0 + 1.0)) y=(coordinate(y1)) width=(coordinate((x1 - x0 - 2.0).max(0.5))) height=(coordinate(base - y1)) data-t=(tip) {}
+            });
+        }
+    }
+
+    /// A straight segment that belongs to the data (an interval, say).
+    pub(crate) fn segment(&mut self, color: Color, from: (f64, f64), to: (f64, f64)) {
+        if let (Some(a), Some(b)) = (self.place(from), self.place(to)) {
+            self.marks.push(html! {
+                line class={ "whisker " (color.class()) } x1=(coordinate(a.0)) y1=(coordinate(a.1)) x2=(coordinate(b.0)) y2=(coordinate(b.1)) {}
+            });
+        }
+    }
+
+    /// A dashed reference line between two points, both of which the axes show.
+    pub(crate) fn reference(&mut self, from: (f64, f64), to: (f64, f64)) {
+        if let (Some(a), Some(b)) = (self.place(from), self.place(to)) {
+            self.marks.push(html! {
+                line class="reference" x1=(coordinate(a.0)) y1=(coordinate(a.1)) x2=(coordinate(b.0)) y2=(coordinate(b.1)) {}
+            });
+        }
+    }
+
+    /// A vertical rule with a label beside it, on the side with more room; `row` counts label lines from the top.
+    pub(crate) fn rule(&mut self, color: Color, x: f64, label: &str, row: usize) {
+        let Some(x) = self.place_x(x) else { return };
+        let flipped = x > 0.5 * (self.left + self.right());
+        let (text_x, anchor) = if flipped { (x - 4.0, "end") } else { (x + 4.0, "start") };
+        let text_y = self.top + TEXT * (1.0 + 1.2 * row as f64);
+        let (top, bottom) = (self.top, self.bottom());
+        self.marks.push(html! {
+            line class={ "rule " (color.class()) } x1=(coordinate(x)) x2=(coordinate(x)) y1=(coordinate(top)) y2=(coordinate(bottom)) {}
+            text class={ "mark-label " (color.class()) } x=(coordinate(text_x)) y=(coordinate(text_y)) text-anchor=(anchor) { (label) }
+        });
+    }
+
+    /// A shaded stretch of the x axis with a short label at its top.
+    pub(crate) fn stretch(&mut self, (from, to): (f64, f64), label: &str, shaded: bool) {
+        if let (Some(x0), Some(x1)) = (self.place_x(from), self.place_x(to)) {
+            let room = ((x1 - x0) / CHARACTER) as usize;
+            let (top, bottom) = (self.top, self.bottom());
+            self.marks.push(html! {
+                @if shaded { rect class="stretch" x=(coordinate(x0)) y=(coordinate(top)) width=(coordinate(x1 - x0)) height=(coordinate(bottom - top)) {} }
+                @if label.chars().count() <= room {
+                    text class="stretch-label" x=(coordinate(0.5 * (x0 + x1))) y=(coordinate(top + TEXT)) text-anchor="middle" { (label) }
+                }
+            });
+        }
+    }
+
+    /// The finished drawing.
+    pub(crate) fn into_markup(self) -> Markup {
+        let (left, right, top, bottom) = (self.left, self.right(), self.top, self.bottom());
+        let middle_y = 0.5 * (top + bottom);
+        html! {
+            svg class="plot" viewBox={ "0 0 " (WIDTH) " " (self.height) } role="img" aria-label=(self.description) {
+                g class="axes" {
+                    @for tick in self.x.scale.ticks(5) {
+                        @if let Some(x) = self.place_x(tick.value) {
+                            line class="grid" x1=(coordinate(x)) x2=(coordinate(x)) y1=(coordinate(top)) y2=(coordinate(bottom)) {}
+                            text x=(coordinate(x)) y=(coordinate(bottom + 15.0)) text-anchor="middle" { (tick.label) }
+                        }
+                    }
+                    @for tick in self.y.scale.ticks(5) {
+                        @if let Some(y) = self.place_y(tick.value) {
+                            line class="grid" x1=(coordinate(left)) x2=(coordinate(right)) y1=(coordinate(y)) y2=(coordinate(y)) {}
+                            text x=(coordinate(left - 5.0)) y=(coordinate(y + 4.0)) text-anchor="end" { (tick.label) }
+                        }
+                    }
+                    @if let Some((name, labels)) = &self.above {
+                        @for (x, label) in labels {
+                            @if let Some(x) = self.place_x(*x) {
+                                text x=(coordinate(x)) y=(coordinate(top - 6.0)) text-anchor="middle" { (label) }
+                            }
+                        }
+                        text class="axis-name" x=(coordinate(0.5 * (left + right))) y=(coordinate(TEXT)) text-anchor="middle" { (name) }
+                    }
+                    text class="axis-name" x=(coordinate(0.5 * (left + right))) y=(coordinate(self.height - 6.0)) text-anchor="middle" { (self.x.name) }
+                    text class="axis-name" transform={ "translate(12 " (coordinate(middle_y)) ") rotate(-90)" } text-anchor="middle" { (self.y.name) }
+                }
+                g class="marks" { @for mark in &self.marks { (mark) } }
+                path class="frame" d={ "M" (coordinate(left)) " " (coordinate(top)) "V" (coordinate(bottom)) "H" (coordinate(right)) } {}
+            }
+        }
+    }
+}
+
+/// One row of a bar chart.
+#[derive(Debug, Clone)]
+pub(crate) struct Bar {
+    pub name: String,
+    pub value: f64,
+    pub tip: String,
+}
+
+/// Named horizontal bars from zero, positive ones to the right in blue and negative ones to the left in vermillion.
+pub(crate) fn bars(description: &str, axis_name: &str, rows: &[Bar]) -> Option<Markup> {
+    const ROW: f64 = 18.0;
+    const NAME_CHARACTERS: usize = 17;
+    let scale = Scale::linear(rows.iter().map(|r| r.value))?.including(0.0);
+    let longest = rows.iter().map(|r| r.name.chars().count().min(NAME_CHARACTERS)).max().unwrap_or(0);
+    let (left, right) = (8.0 + CHARACTER * (longest as f64 + 0.5), WIDTH - 12.0);
+    let bottom = 6.0 + ROW * rows.len() as f64;
+    let height = bottom + 40.0;
+    let place = |v: f64| scale.position(v).map(|t| left + (right - left) * t);
+    let zero = place(0.0)?;
+    Some(html! {
+        svg class="plot" viewBox={ "0 0 " (WIDTH) " " (height) } role="img" aria-label=(description) {
+            g class="axes" {
+                @for tick in scale.ticks(4) {
+                    @if let Some(x) = place(tick.value) {
+                        line class="grid" x1=(coordinate(x)) x2=(coordinate(x)) y1="4" y2=(coordinate(bottom)) {}
+                        text x=(coordinate(x)) y=(coordinate(bottom + 15.0)) text-anchor="middle" { (tick.label) }
+                    }
+                }
+                @for (i, row) in rows.iter().enumerate() {
+                    text x=(coordinate(left - 6.0)) y=(coordinate(6.0 + ROW * i as f64 + 13.0)) text-anchor="end" { (crate::text::shortened(&row.name, NAME_CHARACTERS)) }
+                }
+                text class="axis-name" x=(coordinate(0.5 * (left + right))) y=(coordinate(height - 6.0)) text-anchor="middle" { (axis_name) }
+            }
+            g class="marks" {
+                @for (i, row) in rows.iter().enumerate() {
+                    @if let Some(x) = place(row.value) {
+                        rect class={ "bar " (if row.value < 0.0 { Color::Vermillion.class() } else { Color::Blue.class() }) }
+                            x=(coordinate(x.min(zero))) y=(coordinate(8.5 + ROW * i as f64)) width=(coordinate((x - zero).abs().max(0.8))) height="13" data-t=(row.tip) {}
+                    }
+                }
+            }
+            line class="frame" x1=(coordinate(zero)) x2=(coordinate(zero)) y1="4" y2=(coordinate(bottom)) {}
+        }
+    })
+}
+
+/// A plot with its finding as title, a legend and a note; where there is nothing to draw, `nothing` says why.
+pub(crate) fn figure(finding: &str, plot: Plot, legend: &[(Color, &str)], note: Markup) -> Markup {
+    if plot.is_empty() {
+        return explanation(
+            finding,
+            "None of the recorded values can be drawn: they are missing or not finite.",
+        );
+    }
+    framed(finding, plot.into_markup(), legend, note)
+}
+
+/// A finished drawing with its finding as title, a legend and a note.
+pub(crate) fn framed(finding: &str, drawing: Markup, legend: &[(Color, &str)], note: Markup) -> Markup {
+    html! {
+        figure {
+            figcaption { h3 { (finding) } }
+            (drawing)
+            @if !legend.is_empty() {
+                ul class="legend" { @for (color, name) in legend { li { span class={ "swatch " (color.class()) } {} (name) } } }
+            }
+            p class="note" { (note) }
+        }
+    }
+}
+
+/// What stands in place of a plot that has nothing to show.
+pub(crate) fn explanation(finding: &str, why: &str) -> Markup {
+    html! { div class="explanation" { h3 { (finding) } p { (why) } } }
+}
+
+/// At most about `limit` of the items, evenly spaced, always with the first and the last.
+pub(crate) fn thinned<T: Clone>(items: &[T], limit: usize) -> Vec<T> {
+    if items.len() <= limit || limit < 2 {
+        return items.to_vec();
+    }
+    let last = items.len() - 1;
+    (0..limit).map(|i| items[i * last / (limit - 1)].clone()).collect()
+}
+
+fn push_point(path: &mut String, command: char, (x, y): (f64, f64)) {
+    // Writing to a String cannot fail.
+    let _ = write!(path, "{command}{} {}", coordinate(x), coordinate(y));
+}
+
+/// A coordinate to a tenth of a unit, which is finer than a pixel on any screen.
+fn coordinate(x: f64) -> String {
+    let text = format!("{x:.1}");
+    text.strip_suffix(".0").map(str::to_string).unwrap_or(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plot() -> Plot {
+        let axis = |name| Axis::new(name, Scale::fixed(0.0, 1.0));
+        Plot::new("test", axis("x"), axis("y"), 240.0)
+    }
+
+    #[test]
+    fn lines_are_interrupted_where_values_are_missing() {
+        let mut plot = plot();
+        plot.line(
+            Color::Blue,
+            &[(0.0, 0.0), (0.5, 0.5), (0.6, f64::NAN), (0.7, 0.1), (0.8, 0.2), (0.9, f64::NAN), (1.0, 1.0)],
+        );
+        let svg = plot.into_markup().into_string();
+        let path = svg.split("d=\"").nth(1).unwrap().split('"').next().unwrap();
+        assert_eq!(path.matches('M').count(), 2, "{path}");
+        assert_eq!(path.matches('L').count(), 2, "{path}");
+    }
+
+    #[test]
+    fn a_plot_without_drawable_data_becomes_an_explanation() {
+        let mut plot = plot();
+        plot.dots(Color::Blue, &[Dot::new(f64::NAN, 0.5, String::new())]);
+        plot.line(Color::Blue, &[(0.5, 0.5)]);
+        let text = figure("Nothing", plot, &[], html! {}).into_string();
+        assert!(!text.contains("<svg") && text.contains("not finite"), "{text}");
+    }
+
+    #[test]
+    fn thinning_keeps_the_ends_and_the_order() {
+        let items: Vec<usize> = (0..1001).collect();
+        let thin = thinned(&items, 101);
+        assert_eq!((thin.len(), thin[0], thin[100]), (101, 0, 1000));
+        assert!(thin.windows(2).all(|w| w[1] - w[0] == 10));
+        assert_eq!(thinned(&items[..3], 5), [0, 1, 2]);
+    }
+
+    #[test]
+    fn names_are_escaped_in_drawings() {
+        let rows = [Bar { name: "<script>&\"".into(), value: 1.0, tip: "<b>".into() }];
+        let svg = bars("d", "coefficient", &rows).unwrap().into_string();
+        assert!(!svg.contains("<script>") && svg.contains("&lt;script&gt;&amp;"), "{svg}");
+    }
+}

@@ -1,0 +1,172 @@
+//! The certificate in plain words: each number, what it means, and whether it is a proof.
+
+use bilevel::fit::Fit;
+use maud::{Markup, html};
+
+use crate::text::{count, counted, number, significant};
+
+/// How far a statement goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    Proven,
+    NotProven,
+    Measured,
+}
+
+impl Standing {
+    fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Proven => ("proven", "✓ proven"),
+            Self::NotProven => ("not-proven", "✗ not proven"),
+            Self::Measured => ("measured", "· measured"),
+        }
+    }
+}
+
+struct Statement {
+    name: &'static str,
+    value: String,
+    standing: Standing,
+    meaning: String,
+}
+
+/// "What is proven, and what is not".
+pub(crate) fn certificate(fit: &Fit) -> Markup {
+    html! {
+        section id="certificate" {
+            h2 { "What is proven, and what is not" }
+            dl class="certificate" {
+                @for statement in statements(fit) {
+                    @let (class, words) = statement.standing.words();
+                    div {
+                        dt { (statement.name) " " span class={ "standing " (class) } { (words) } }
+                        dd { strong { (statement.value) } " " (statement.meaning) }
+                    }
+                }
+            }
+            p class="lead" { "Not proven by any of this:" }
+            ul class="plain" {
+                li { "that the model predicts new data well: only a test set measures that" @if fit.record.test.is_none() { ", and there is none here" } ";" }
+                li { "that the features in the model are the true ones, or causes: correlated features can stand in for each other;" }
+                @if fit.record.certificate.lambda_range.is_none() {
+                    li { "that no other weights are better: with many of them the criterion has many valleys, and this is the floor of one." }
+                } @else {
+                    li { "that weights which differ between features would not be better still." }
+                }
+            }
+        }
+    }
+}
+
+fn statements(fit: &Fit) -> Vec<Statement> {
+    let mut statements =
+        vec![training_gap(fit), residual(fit), hypergradient(fit), kinks(fit), stationarity(fit)];
+    statements.extend(searched_range(fit));
+    statements
+}
+
+fn training_gap(fit: &Fit) -> Statement {
+    let gap = fit.record.certificate.relative_gap;
+    Statement {
+        name: "The model is trained to the end",
+        value: significant(gap, 2),
+        standing: if gap.is_finite() { Standing::Proven } else { Standing::NotProven },
+        meaning: format!(
+            "relative duality gap. The penalized loss of the final fit ({}) is at most this fraction of the loss of the empty model above \
+             the smallest value that any coefficients could reach. The bound holds however the solver got there, up to rounding ({} in \
+             absolute terms, after {}).",
+            number(fit.record.lower_level.objective),
+            significant(fit.record.lower_level.duality_gap, 2),
+            counted(fit.record.lower_level.iterations, "iteration")
+        ),
+    }
+}
+
+fn residual(fit: &Fit) -> Statement {
+    Statement {
+        name: "Every feature is on its right side",
+        value: significant(fit.record.certificate.residual, 2),
+        standing: Standing::Measured,
+        meaning: "optimality residual relative to λ_max: the length of the step that the training problem would still like to take. It is \
+                  zero exactly at the solution, where features in the model balance their penalty and the others do not reach it."
+            .into(),
+    }
+}
+
+fn hypergradient(fit: &Fit) -> Statement {
+    let certificate = &fit.record.certificate;
+    let (norm, bound) = (certificate.hypergradient_norm, certificate.hypergradient_error_bound);
+    let (standing, reading) = if !norm.is_finite() || !bound.is_finite() {
+        (Standing::NotProven, "One of the two is missing, so the slope is not known.")
+    } else if bound < norm {
+        (Standing::Proven, "The bound is smaller than the norm, so the slope shown is real.")
+    } else {
+        (
+            Standing::Proven,
+            "The bound is as large as the norm: within what can be known, the slope may be zero.",
+        )
+    };
+    Statement {
+        name: "The slope of the criterion is known",
+        value: format!("{} ± {}", significant(norm, 2), significant(bound, 2)),
+        standing,
+        meaning: format!(
+            "norm of the hypergradient: how fast the criterion would fall if the weights were moved a little, with a bound on the error \
+             that comes from solving the training problems only approximately. {reading}"
+        ),
+    }
+}
+
+fn kinks(fit: &Fit) -> Statement {
+    let biactive = fit.record.certificate.biactive;
+    Statement {
+        name: "Features on the fence",
+        value: count(biactive),
+        standing: Standing::Measured,
+        meaning: match biactive {
+            0 => "features sit exactly on the border between in and out. The criterion is smooth here, and its slope is the whole story.",
+            1 => "feature sits exactly on the border between in and out. There the criterion has a kink: its slope to the left and to the \
+                  right differ, and a small slope alone proves nothing.",
+            _ => "features, over all folds, sit exactly on the border between in and out. There the criterion has kinks: slopes to the left \
+                  and to the right differ, and a small slope alone proves nothing.",
+        }
+        .into(),
+    }
+}
+
+fn stationarity(fit: &Fit) -> Statement {
+    let certificate = &fit.record.certificate;
+    let tolerance = significant(certificate.stationarity_tolerance, 2);
+    if certificate.stationary {
+        Statement {
+            name: "No small change helps",
+            value: "yes".into(),
+            standing: Standing::Proven,
+            meaning: format!(
+                "to first order and within the tolerance {tolerance}: no small change of the learned parameters improves the criterion."
+            ),
+        }
+    } else {
+        Statement {
+            name: "No small change helps",
+            value: "open".into(),
+            standing: Standing::NotProven,
+            meaning: format!(
+                "The slope and the kinks do not show it within the tolerance {tolerance}. The answer may still be good: it is the best that the \
+                 search has seen."
+            ),
+        }
+    }
+}
+
+fn searched_range(fit: &Fit) -> Option<Statement> {
+    let (low, high) = fit.record.certificate.lambda_range?;
+    Some(Statement {
+        name: "The whole range of λ was searched",
+        value: format!("{} to {}", number(low), number(high)),
+        standing: Standing::Measured,
+        meaning: "the interval in which a single λ was looked for, end to end and not only downhill from one start; the curve above shows \
+                  what was found."
+            .into(),
+    })
+}

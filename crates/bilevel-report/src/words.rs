@@ -1,0 +1,116 @@
+//! The words for settings and reasons, the same in every section, and the same as the command's options where there is one.
+
+use bilevel::data::{SplitSettings, Task};
+use bilevel::fit::{Fit, FitSettings, LossKind, OuterKind, PenaltyKind, PredictionOrigin, WeightsKind};
+use bilevel::hypergradient::BiactivePolicy;
+use bilevel::outer::StopReason;
+
+use crate::text::{count, number, percent};
+
+pub(crate) fn loss(kind: LossKind) -> &'static str {
+    match kind {
+        LossKind::Auto => "auto",
+        LossKind::Squared => "squared",
+        LossKind::Logistic => "logistic",
+    }
+}
+
+pub(crate) fn penalty(kind: PenaltyKind) -> &'static str {
+    match kind {
+        PenaltyKind::L1 => "l1",
+        PenaltyKind::ElasticNet => "elastic-net",
+        PenaltyKind::GroupL1 => "group-l1",
+    }
+}
+
+pub(crate) fn weights(kind: WeightsKind) -> &'static str {
+    match kind {
+        WeightsKind::Auto => "auto",
+        WeightsKind::Scalar => "scalar",
+        WeightsKind::Adaptive => "adaptive",
+        WeightsKind::Group => "group",
+        WeightsKind::Feature => "feature",
+    }
+}
+
+pub(crate) fn outer(kind: OuterKind) -> &'static str {
+    match kind {
+        OuterKind::Auto => "auto",
+        OuterKind::Scalar => "scalar",
+        OuterKind::Ntrba => "ntrba",
+        OuterKind::Nba => "nba",
+        OuterKind::Lbfgs => "lbfgs",
+        OuterKind::Grid => "grid",
+    }
+}
+
+pub(crate) fn policy(kind: BiactivePolicy) -> &'static str {
+    match kind {
+        BiactivePolicy::SelfConsistent => "self-consistent",
+        BiactivePolicy::DescentAligned => "descent-aligned",
+        BiactivePolicy::Null => "null",
+        BiactivePolicy::All => "all",
+    }
+}
+
+/// Why a search ended, to follow "ended because".
+pub(crate) fn stop_reason(reason: StopReason) -> &'static str {
+    match reason {
+        StopReason::Stationary => "the slope of the criterion vanished within the tolerance",
+        StopReason::SmallStep => "its steps became too small to matter",
+        StopReason::Plateau => "the criterion stopped improving",
+        StopReason::SearchComplete => "every point of the search was tried and refined",
+        StopReason::MaxSteps => "it reached the largest number of steps",
+        StopReason::TimeLimit => "it reached the time limit",
+        StopReason::Cancelled => "it was asked to stop",
+    }
+}
+
+/// How the criterion was measured, to follow "by".
+pub(crate) fn validation(settings: &FitSettings) -> String {
+    match settings.split {
+        SplitSettings::Folds(k) => format!("{k}-fold cross-validation"),
+        SplitSettings::Holdout(fraction) => format!("validation on {} of the rows", percent(fraction)),
+        SplitSettings::Validation(n) => format!("validation on {} rows of a separate file", count(n)),
+    }
+}
+
+/// `test samples` or `validation samples`.
+pub(crate) fn origin(origin: PredictionOrigin) -> &'static str {
+    match origin {
+        PredictionOrigin::Validation => "validation samples",
+        PredictionOrigin::Test => "test samples",
+    }
+}
+
+/// What the linear predictor is called.
+pub(crate) fn prediction_unit(task: Task) -> &'static str {
+    match task {
+        Task::Regression => "prediction",
+        Task::Classification => "log-odds",
+    }
+}
+
+/// `12 of 10,000 features carry the model`, whatever the numbers.
+pub(crate) fn features_used(fit: &Fit) -> String {
+    let (used, all) = (fit.model.support.len(), fit.model.n_features);
+    match (used, all) {
+        (0, _) => "no feature earns its place, the model is a constant".into(),
+        (1, 1) => "the one feature carries the model".into(),
+        (used, all) if used == all => format!("all {} features carry the model", count(all)),
+        (1, all) => format!("1 of {} features carries the model", count(all)),
+        (used, all) => format!("{} of {} features carry the model", count(used), count(all)),
+    }
+}
+
+/// `λ = 0.0123 (λ_max/87)`.
+pub(crate) fn lambda_with_ratio(lambda: f64, lambda_max: f64) -> String {
+    let ratio = lambda_max / lambda;
+    if !ratio.is_finite() || ratio <= 0.0 {
+        format!("λ = {}", number(lambda))
+    } else if ratio <= 1.0 + 1e-9 {
+        format!("λ = {} (λ_max or more)", number(lambda))
+    } else {
+        format!("λ = {} (λ_max/{})", number(lambda), crate::text::significant(ratio, 2))
+    }
+}

@@ -1,0 +1,3 @@
+//! What the tests of the report share.
+
+pub mod fits;
