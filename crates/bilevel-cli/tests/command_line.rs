@@ -1,5 +1,7 @@
 //! What the command says: help for people, and one sentence for everything it cannot use.
 
+#![allow(clippy::unwrap_used, clippy::panic)] // a test may fail by panicking
+
 mod common;
 
 use common::{Scratch, bilevel, refused, stderr, stdout, succeed};

@@ -1,5 +1,7 @@
 //! Interrupted at any moment, a fit goes on to the same answer, and no file on the disk is ever torn.
 
+#![allow(clippy::unwrap_used, clippy::panic)] // a test may fail by panicking
+
 mod common;
 
 use std::path::Path;

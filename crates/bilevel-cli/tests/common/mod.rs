@@ -1,6 +1,6 @@
 //! Running the command as a user does.
 
-#![allow(dead_code)] // each test file uses its part
+#![allow(dead_code, clippy::unwrap_used, clippy::panic)] // each test file uses its part, and may fail by panicking
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
