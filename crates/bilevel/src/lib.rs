@@ -16,6 +16,7 @@ pub mod objective;
 pub mod outer;
 pub mod parametrization;
 pub mod penalty;
+mod serde_float;
 pub mod solver;
 
 pub use error::{Error, Result};

@@ -1,16 +1,35 @@
 //! The one entry point: data and settings in, a fitted model with its certificate out.
 
+mod answer;
+mod climb;
+mod gradcheck;
 mod observer;
+mod prepare;
 mod record;
+mod replay;
+mod score;
 mod settings;
 
-pub use observer::{JournalEntry, Observer, Silent};
+use std::time::Instant;
+
+use crate::data::Dataset;
+use crate::loss::{Logistic, Loss, Squared};
+use crate::lower::SparseGlm;
+use crate::penalty::{GroupL1, L1, Penalty};
+use crate::{Error, Result};
+
+pub use gradcheck::{GradcheckRow, gradcheck};
+pub use observer::{JournalEntry, Observer, Silent, WarmStart};
 pub use record::{
-    CertificateRecord, CriterionRecord, CurvePoint, DataRecord, Fit, FitRecord, LowerLevelRecord, Model,
-    OuterRecord, PredictionOrigin, Predictions, SCHEMA_VERSION, ScoreRecord, SecondsRecord, StageRecord,
-    WeightsRecord,
+    CertificateRecord, CriterionRecord, CurvePoint, DataRecord, Fit, FitRecord, LowerLevelRecord, Model, OuterRecord, PredictionOrigin,
+    Predictions, SCHEMA_VERSION, ScoreRecord, SecondsRecord, StageRecord, WeightsRecord,
 };
+pub use score::score;
 pub use settings::{FitSettings, LossKind, OuterKind, PenaltyKind, WeightsKind};
+
+use climb::Climb;
+use prepare::Prepared;
+use replay::Journal;
 
 /// What a fit starts from.
 #[derive(Debug, Clone, Copy)]
@@ -18,9 +37,9 @@ pub struct FitInput<'a> {
     /// A name for people.
     pub name: &'a str,
     /// The rows to learn from. With [`crate::data::SplitSettings::Validation`] its last rows are the validation set.
-    pub data: &'a crate::data::Dataset,
+    pub data: &'a Dataset,
     /// A test set from elsewhere. With [`FitSettings::test_fraction`] it must be `None`.
-    pub test: Option<&'a crate::data::Dataset>,
+    pub test: Option<&'a Dataset>,
     /// Group of each feature (length p, groups numbered from 0 without gaps), where weights or penalty need it.
     pub groups: Option<&'a [usize]>,
     /// Settings.
@@ -31,34 +50,69 @@ pub struct FitInput<'a> {
 
 /// Learns the regularization and fits the model.
 ///
-/// # Errors
-/// Invalid data or settings, and failures of the lower-level solver.
-pub fn fit(input: FitInput<'_>, observer: &mut dyn Observer) -> crate::Result<Fit> {
-    let _ = (input, observer);
-    Err(crate::Error::Cancelled)
-}
-
-/// One row of a comparison of the hypergradient with central differences of the re-solved problem.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
-pub struct GradcheckRow {
-    /// Name of the parameter (`log lambda`, `log lambda[age]`, …).
-    pub parameter: String,
-    /// θ there.
-    pub theta: f64,
-    /// Entry of the hypergradient.
-    pub hypergradient: f64,
-    /// Central difference.
-    pub central_difference: f64,
-    /// |difference| / max(1e-8·max|h|, |central difference|) .
-    pub relative_error: f64,
-}
-
-/// Compares the hypergradient with central differences for up to `max_parameters` parameters (the ones with the largest entries), at a
-/// quarter of λ_max with the weights of `input.settings` (`auto` is taken as feature weights).
+/// ```
+/// use bilevel::data::synthetic::{Shape, regression};
+/// use bilevel::fit::{FitInput, FitSettings, Silent, WeightsKind, fit};
+///
+/// let data = regression(Shape { n: 80, p: 20, informative: 3 }, 5.0, 0)?.dataset;
+/// let settings = FitSettings { weights: WeightsKind::Scalar, ..FitSettings::default() };
+/// let fit = fit(FitInput { name: "example", data: &data, test: None, groups: None, settings: &settings, journal: &[] }, &mut Silent)?;
+/// assert!(fit.record.certificate.relative_gap <= 1e-10);
+/// assert!(fit.model.support.len() < 20);
+/// # Ok::<(), bilevel::Error>(())
+/// ```
 ///
 /// # Errors
-/// Invalid data or settings, and failures of the lower-level solver.
-pub fn gradcheck(input: FitInput<'_>, max_parameters: usize) -> crate::Result<Vec<GradcheckRow>> {
-    let _ = (input, max_parameters);
-    Err(crate::Error::Cancelled)
+/// [`Error::InvalidData`] and [`Error::InvalidSetting`] for input that makes no sense, and failures of the lower-level solver.
+pub fn fit(input: FitInput<'_>, observer: &mut dyn Observer) -> Result<Fit> {
+    in_pool(input.settings.threads, || fit_here(input, observer))
+}
+
+/// Runs `work` on a pool of its own if a number of threads is asked for.
+fn in_pool<T: Send>(threads: Option<usize>, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    match threads {
+        None => work(),
+        Some(count) => rayon::ThreadPoolBuilder::new()
+            .num_threads(count)
+            .build()
+            .map_err(|e| Error::setting("threads", format!("{count} ({e})"), "a number of threads that the system can start"))?
+            .install(work),
+    }
+}
+
+fn fit_here(input: FitInput<'_>, observer: &mut dyn Observer) -> Result<Fit> {
+    let started = Instant::now();
+    let prepared = Prepared::new(&input)?;
+    let p = prepared.data.n_features();
+    let groups = prepare::blocks_of_groups(input.groups, p)?;
+    let job = Job { input, prepared: &prepared, started };
+    match (prepared.loss, input.settings.penalty, groups) {
+        (LossKind::Logistic, PenaltyKind::GroupL1, Some(blocks)) => job.run(Logistic, &GroupL1::new(blocks), None, observer),
+        (_, PenaltyKind::GroupL1, Some(blocks)) => job.run(Squared, &GroupL1::new(blocks), None, observer),
+        (LossKind::Logistic, _, _) => job.run(Logistic, &L1::new(p), input.groups, observer),
+        _ => job.run(Squared, &L1::new(p), input.groups, observer),
+    }
+}
+
+/// A fit whose loss and penalty are about to be chosen.
+#[derive(Clone, Copy)]
+struct Job<'a> {
+    input: FitInput<'a>,
+    prepared: &'a Prepared<'a>,
+    started: Instant,
+}
+
+impl<'a> Job<'a> {
+    fn run<L: Loss, P: Penalty + Send>(self, loss: L, penalty: &P, groups: Option<&[usize]>, observer: &mut dyn Observer) -> Result<Fit> {
+        let (prepared, settings) = (self.prepared, self.input.settings);
+        let targets = prepared.data.target.values();
+        let final_problem =
+            SparseGlm::new(&prepared.design, targets, &prepared.final_weights, loss, penalty, settings.intercept)?;
+        let journal = Journal::new(self.input.journal);
+        let groups = groups.map(<[usize]>::to_vec);
+        let climb = Climb::new(prepared, settings, loss, penalty, groups, &final_problem, journal, observer, self.started)?;
+        let summit = climb.run()?;
+        let search = self.started.elapsed().as_secs_f64();
+        answer::assemble(&self.input, prepared, penalty, &final_problem, summit, self.started, search)
+    }
 }

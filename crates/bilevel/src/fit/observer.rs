@@ -14,7 +14,7 @@ use crate::outer::Step;
 pub struct JournalEntry {
     /// Name of the stage.
     pub stage: String,
-    /// Fingerprint of θ and of what was asked there.
+    /// Fingerprint of the evaluation's place in the search: stage, number within the stage, what was asked.
     pub key: u64,
     /// Φ(θ), as the bits of the `f64` (exact in JSON, infinite values included).
     pub value_bits: u64,
@@ -32,10 +32,24 @@ pub struct JournalEntry {
     pub support_size_bits: u64,
     /// Biactive coordinates.
     pub biactive: usize,
+    /// The lower-level solutions after this evaluation, one for each split: where a resumed search goes on. Only that of the last entry of a
+    /// journal is used; clear it in the earlier ones to keep the journal small.
+    pub warm_start: Option<Vec<WarmStart>>,
+}
+
+/// A sparse lower-level solution.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WarmStart {
+    /// Indices of the nonzero coefficients.
+    pub indices: Vec<u32>,
+    /// The coefficients, as bits.
+    pub bits: Vec<u64>,
+    /// The intercept, as bits.
+    pub intercept_bits: u64,
 }
 
 /// Sees a fit while it runs. All methods have empty defaults.
-pub trait Observer {
+pub trait Observer: Send {
     /// A stage begins.
     fn on_stage(&mut self, name: &str, n_parameters: usize) {
         let _ = (name, n_parameters);

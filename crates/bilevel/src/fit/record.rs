@@ -111,12 +111,16 @@ pub struct StageRecord {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CertificateRecord {
     /// ‖R^γ‖, the forward–backward residual of the final fit, relative to λ_max (0 at the exact minimizer).
+    #[serde(with = "crate::serde_float")]
     pub residual: f64,
     /// Relative duality gap of the final fit: its objective is within this, times the objective at zero, of the smallest possible.
+    #[serde(with = "crate::serde_float")]
     pub relative_gap: f64,
     /// Norm of the projected hypergradient at the answer.
+    #[serde(with = "crate::serde_float")]
     pub hypergradient_norm: f64,
     /// Bound on the error of the hypergradient from inexact solves.
+    #[serde(with = "crate::serde_float")]
     pub hypergradient_error_bound: f64,
     /// Features (or groups) on a kink, over all folds.
     pub biactive: usize,
@@ -134,6 +138,7 @@ pub struct LowerLevelRecord {
     /// Objective (mean loss plus penalty).
     pub objective: f64,
     /// Absolute duality gap.
+    #[serde(with = "crate::serde_float")]
     pub duality_gap: f64,
     /// Iterations of the solver.
     pub iterations: usize,

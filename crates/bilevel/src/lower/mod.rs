@@ -84,6 +84,9 @@ pub trait LowerLevel: Sync {
     /// [`crate::Error::LowerLevel`] if the solver ends far from the asked accuracy.
     fn solve(&self, hyperparameters: &Hyperparameters, start: Option<&Solution>, accuracy: Accuracy) -> Result<Solution>;
 
+    /// A point to start from, made of coefficients (length p) and intercept: what an interrupted search needs to go on where it was.
+    fn start_from(&self, coefficients: Vec<f64>, intercept: f64) -> Solution;
+
     /// (∂y*/∂λ)ᵀ Aᵀω at a solution, with the error bound of the solves.
     ///
     /// # Errors

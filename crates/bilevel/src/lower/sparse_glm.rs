@@ -201,6 +201,17 @@ impl<D: DesignMatrix, L: Loss, P: Penalty> LowerLevel for SparseGlm<'_, D, L, P>
         working_set::solve(self, hyperparameters, start, accuracy.relative_gap)
     }
 
+    fn start_from(&self, coefficients: Vec<f64>, intercept: f64) -> Solution {
+        let mut predictor = vec![0.0; self.design.n_rows()];
+        self.design.product_into(&coefficients, &mut predictor);
+        predictor.iter_mut().for_each(|z| *z += intercept);
+        let slopes = self.slopes(&predictor);
+        let mut correlations = vec![0.0; self.design.n_columns()];
+        self.design.transpose_product_into(&slopes, &mut correlations);
+        let unknown = f64::INFINITY;
+        Solution { coefficients, intercept, predictor, correlations, objective: unknown, gap: unknown, relative_gap: unknown, iterations: 0 }
+    }
+
     fn adjoint(
         &self,
         hyperparameters: &Hyperparameters,

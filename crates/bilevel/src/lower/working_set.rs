@@ -55,7 +55,7 @@ pub(super) fn solve<D: DesignMatrix, L: Loss, P: Penalty>(
         if now.gap > 0.3 * best.gap && now.violation > 0.3 * best.violation {
             sharpen *= 0.03;
             stalled += 1;
-            if stalled >= if now.gap <= tolerance { 1 } else { 5 } {
+            if stalled >= if now.gap <= tolerance.max(1e-13) { 1 } else { 5 } {
                 break;
             }
         } else {

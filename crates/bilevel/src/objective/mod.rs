@@ -26,9 +26,15 @@ struct Part<M, C> {
 /// Φ over one or several splits.
 pub struct SplitObjective<M, C> {
     parts: Vec<Part<M, C>>,
-    parametrization: Box<dyn Parametrization>,
+    /// One for all splits, or one for each: the same θ, but each split with what it knows (its own first fit, for adaptive weights).
+    parametrizations: Vec<Box<dyn Parametrization>>,
     /// θ and accuracy of the solutions at hand.
     solved_at: Option<(Vec<f64>, f64)>,
+}
+
+/// The entry of split k, where there may be one for all.
+fn of_split<T>(shared: &[T], k: usize) -> &T {
+    &shared[k.min(shared.len() - 1)]
 }
 
 /// What one split contributes.
@@ -47,18 +53,32 @@ impl<M: LowerLevel + Send, C: Criterion + Send> SplitObjective<M, C> {
             measured: CriterionValue::default(),
             adjoint_start: Vec::new(),
         };
-        Self { parts: splits.into_iter().map(part).collect(), parametrization, solved_at: None }
+        Self { parts: splits.into_iter().map(part).collect(), parametrizations: vec![parametrization], solved_at: None }
     }
 
-    /// Replaces the parametrization, keeping the solutions as warm starts.
+    /// Replaces the parametrization of all splits, keeping the solutions as warm starts.
     pub fn set_parametrization(&mut self, parametrization: Box<dyn Parametrization>) {
-        self.parametrization = parametrization;
+        self.parametrizations = vec![parametrization];
         self.solved_at = None;
     }
 
-    /// The parametrization in use.
-    pub fn parametrization(&self) -> &dyn Parametrization {
-        self.parametrization.as_ref()
+    /// Gives each split a parametrization of its own (all with the same number of parameters and the same bounds).
+    ///
+    /// # Errors
+    /// [`crate::Error::InvalidData`] if there is not one for each split.
+    pub fn set_parametrizations(&mut self, parametrizations: Vec<Box<dyn Parametrization>>) -> Result<()> {
+        if parametrizations.len() != self.parts.len() {
+            let expected = format!("{}, one for each split", self.parts.len());
+            return Err(crate::Error::data("parametrizations", parametrizations.len().to_string(), expected));
+        }
+        self.parametrizations = parametrizations;
+        self.solved_at = None;
+        Ok(())
+    }
+
+    /// (λ, α) of each split at θ.
+    fn hyperparameters(&self, theta: &[f64]) -> Vec<Hyperparameters> {
+        self.parametrizations.iter().map(|p| p.hyperparameters(theta)).collect()
     }
 
     /// The lower-level solutions of the last evaluation, one for each split.
@@ -89,7 +109,7 @@ impl<M: LowerLevel + Send, C: Criterion + Send> SplitObjective<M, C> {
     }
 
     /// Solves all lower levels at θ, unless they are solved there well enough already.
-    fn solve(&mut self, theta: &[f64], hyperparameters: &Hyperparameters, request: Request) -> Result<()> {
+    fn solve(&mut self, theta: &[f64], hyperparameters: &[Hyperparameters], request: Request) -> Result<()> {
         if let Some((at, gap)) = &self.solved_at
             && at == theta
             && *gap <= request.accuracy.relative_gap
@@ -97,8 +117,8 @@ impl<M: LowerLevel + Send, C: Criterion + Send> SplitObjective<M, C> {
             return Ok(());
         }
         self.solved_at = None;
-        self.parts.par_iter_mut().try_for_each(|part| -> Result<()> {
-            let solution = part.lower.solve(hyperparameters, part.solution.as_ref(), request.accuracy)?;
+        self.parts.par_iter_mut().enumerate().try_for_each(|(k, part)| -> Result<()> {
+            let solution = part.lower.solve(of_split(hyperparameters, k), part.solution.as_ref(), request.accuracy)?;
             part.measured = part.criterion.evaluate(&solution.predictor);
             part.solution = Some(solution);
             Ok(())
@@ -127,18 +147,22 @@ impl<M: LowerLevel, C: Criterion> Part<M, C> {
 
 impl<M: LowerLevel + Send, C: Criterion + Send> Objective for SplitObjective<M, C> {
     fn n_parameters(&self) -> usize {
-        self.parametrization.n_parameters()
+        self.parametrizations[0].n_parameters()
     }
 
     fn bounds(&self) -> (Vec<f64>, Vec<f64>) {
-        self.parametrization.bounds()
+        self.parametrizations[0].bounds()
     }
 
     fn evaluate(&mut self, theta: &[f64], request: Request) -> Result<Evaluation> {
-        let hyperparameters = self.parametrization.hyperparameters(theta);
+        let hyperparameters = self.hyperparameters(theta);
         self.solve(theta, &hyperparameters, request)?;
-        let contributions: Vec<Contribution> =
-            self.parts.par_iter_mut().map(|part| part.contribute(&hyperparameters, request)).collect::<Result<_>>()?;
+        let contributions: Vec<Contribution> = self
+            .parts
+            .par_iter_mut()
+            .enumerate()
+            .map(|(k, part)| part.contribute(of_split(&hyperparameters, k), request))
+            .collect::<Result<_>>()?;
         let share = 1.0 / self.parts.len() as f64;
         let mut evaluation = Evaluation {
             value: 0.0,
@@ -149,11 +173,12 @@ impl<M: LowerLevel + Send, C: Criterion + Send> Objective for SplitObjective<M, 
             support_size: self.solutions().map(|s| s.coefficients.iter().filter(|y| **y != 0.0).count() as f64).sum::<f64>() * share,
             biactive: 0,
         };
-        for contribution in contributions {
+        for (k, contribution) in contributions.into_iter().enumerate() {
+            let (parametrization, at) = (of_split(&self.parametrizations, k), of_split(&hyperparameters, k));
             evaluation.value += share * contribution.value;
             if let Some(adjoint) = contribution.adjoint {
-                self.parametrization.pull_back(theta, &hyperparameters, &adjoint, &mut evaluation.gradient);
-                let factor = self.parametrization.error_factor(theta, &hyperparameters, &adjoint);
+                parametrization.pull_back(theta, at, &adjoint, &mut evaluation.gradient);
+                let factor = parametrization.error_factor(theta, at, &adjoint);
                 evaluation.gradient_error_bound += share * adjoint.error_bound * factor;
                 evaluation.biactive += adjoint.biactive;
             }

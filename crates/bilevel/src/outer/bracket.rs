@@ -5,13 +5,16 @@
 //! bracket in which it is no better than the best known value needs no evaluation.
 //!
 //! Where the next point goes depends on which model proved right: if the last split made the slope much smaller, the cubic's minimizer; if the slope
-//! stayed and only changed sign across a kink, the intersection of the tangents; and if that keeps landing on the same side of the kink,
+//! stayed and only changed sign across a kink, the intersection of the tangents; and if that keeps landing on the same side of the kink, or on an end,
 //! a point a growing distance past it, so that both ends close in on the kink.
 
 /// Ratio of slopes, new over replaced, up to which a split counts as having found a smooth minimum.
 const SMOOTH_SLOPE_RATIO: f64 = 0.25;
-/// Factor by which a point is moved past a kink when the tangents land on the same side again.
-const OVERSHOOT: f64 = 4.0;
+/// Where, from the end that is near the kink, to look for its other side, as fraction of the width: after the first, second, … point in a row on
+/// the same side. Past the kink it leaves a bracket that much narrower, short of it little is lost.
+const OVERSHOOTS: [f64; 3] = [0.01, 0.1, 0.5];
+/// Tangents that meet nearer than this fraction to an end say no more than that the kink is there.
+const NEAR: f64 = 1e-4;
 /// The next point keeps this fraction of the width from both ends.
 const MARGIN: f64 = 1e-6;
 
@@ -34,11 +37,10 @@ enum Side {
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Shape {
     Smooth,
-    /// The replaced end had moved by `moved`, and whether the split before replaced the same end.
+    /// Which end was replaced, and how many splits in a row before had replaced the same.
     Kinked {
         side: Side,
-        moved: f64,
-        repeated: bool,
+        repeats: usize,
     },
 }
 
@@ -83,33 +85,57 @@ impl Bracket {
 
     /// The smallest value that either model finds in the bracket; +∞ if an end is not finite.
     pub fn predicted_value(&self) -> f64 {
-        if ![self.left, self.right].iter().all(|end| end.value.is_finite() && end.slope.is_finite()) {
+        if !self.is_finite() {
             return f64::INFINITY;
         }
         let ends = self.left.value.min(self.right.value);
         [self.cubic_minimum(), self.tangent_minimum()].into_iter().flatten().fold(ends, |v, m| v.min(m.value))
     }
 
+    /// The smallest value possible if Φ' stays within the range of the two slopes widened by their difference to both sides, and where;
+    /// +∞ if an end is not finite.
+    ///
+    /// With f' ∈ [m, M] the graph lies above both f_a + m(t−a) and f_b − M(b−t); where they meet is the bound.
+    pub fn cautious_bound(&self) -> (f64, f64) {
+        let (a, b) = (self.left, self.right);
+        let middle = 0.5 * (a.theta + b.theta);
+        if !self.is_finite() {
+            return (f64::INFINITY, middle);
+        }
+        let spread = (b.slope - a.slope).abs();
+        let (least, most) = (a.slope.min(b.slope) - spread, a.slope.max(b.slope) + spread);
+        if least >= 0.0 || most <= 0.0 {
+            return (a.value.min(b.value), middle);
+        }
+        let fraction = (a.value - b.value + most * self.width()) / ((most - least) * self.width());
+        let bound = a.value + least * fraction.clamp(0.0, 1.0) * self.width();
+        (bound.min(a.value).min(b.value), a.theta + fraction.clamp(0.1, 0.9) * self.width())
+    }
+
+    fn is_finite(&self) -> bool {
+        [self.left, self.right].iter().all(|end| end.value.is_finite() && end.slope.is_finite())
+    }
+
     /// Where to evaluate next.
     pub fn next_theta(&self) -> f64 {
         let fraction = match self.shape {
-            Shape::Smooth => self.cubic_minimum().or(self.tangent_minimum()).map(|m| m.fraction),
-            Shape::Kinked { repeated: false, .. } => self.tangent_minimum().map(|m| m.fraction),
-            Shape::Kinked { .. } => None,
+            Shape::Smooth => self.cubic_minimum().or(self.tangent_minimum()).map_or(0.5, |m| m.fraction),
+            Shape::Kinked { side, repeats } => self.past_the_kink(side, repeats),
         };
-        let fraction = fraction.unwrap_or_else(|| self.overshoot()).clamp(MARGIN, 1.0 - MARGIN);
-        self.left.theta + fraction * self.width()
+        self.left.theta + fraction.clamp(MARGIN, 1.0 - MARGIN) * self.width()
     }
 
-    /// A point past the kink, seen from the end that moved last; the middle if none moved.
-    fn overshoot(&self) -> f64 {
-        match self.shape {
-            Shape::Smooth => 0.5,
-            Shape::Kinked { side, moved, .. } => {
-                let fraction = (OVERSHOOT * moved / self.width()).min(0.5);
-                if side == Side::Left { fraction } else { 1.0 - fraction }
-            }
-        }
+    /// Where the tangents meet, if that can be trusted; else some way past the kink.
+    fn past_the_kink(&self, side: Side, repeats: usize) -> f64 {
+        let meeting = self.tangent_minimum().map(|m| m.fraction);
+        let near = match meeting {
+            Some(fraction) if fraction < NEAR => Side::Left,
+            Some(fraction) if fraction > 1.0 - NEAR => Side::Right,
+            Some(fraction) if repeats == 0 => return fraction,
+            _ => side,
+        };
+        let overshoot = OVERSHOOTS[repeats.saturating_sub(1).min(OVERSHOOTS.len() - 1)];
+        if near == Side::Left { overshoot } else { 1.0 - overshoot }
     }
 
     /// The two brackets that a point inside makes of this one.
@@ -124,8 +150,11 @@ impl Bracket {
         if middle.slope.abs() <= SMOOTH_SLOPE_RATIO * replaced.slope.abs() {
             return Shape::Smooth;
         }
-        let repeated = matches!(self.shape, Shape::Kinked { side: last, .. } if last == side);
-        Shape::Kinked { side, moved: (middle.theta - replaced.theta).abs(), repeated }
+        let repeats = match self.shape {
+            Shape::Kinked { side: last, repeats } if last == side => repeats + 1,
+            _ => 0,
+        };
+        Shape::Kinked { side, repeats }
     }
 
     /// Inner minimum of p(u) = f_a + d_a u + c₂u² + c₃u³ on (0, 1), u = (θ−a)/(b−a).
@@ -179,8 +208,17 @@ mod tests {
         let bracket = Bracket::new(end(0.0, 0.0, -1.0), end(2.0, 2.0, 3.0));
         let minimum = bracket.tangent_minimum().unwrap();
         approx::assert_relative_eq!(minimum.fraction, 0.5, max_relative = 1e-14);
-        approx::assert_relative_eq!(bracket.predicted_value().min(minimum.value), bracket.predicted_value());
+        assert!(bracket.predicted_value() <= minimum.value);
         approx::assert_relative_eq!(minimum.value, -1.0, max_relative = 1e-14);
+    }
+
+    #[test]
+    fn the_cautious_bound_is_where_the_steepest_lines_allowed_meet() {
+        // −1 and −0.6: f' in [−1.4, −0.2], so f falls and the right end is the minimum.
+        assert_eq!(Bracket::new(end(0.0, 0.0, -1.0), end(1.0, -0.7, -0.6)).cautious_bound().0, -0.7);
+        // −1 to +1 at equal values: f' in [−3, 3], lines meet in the middle.
+        let (bound, at) = Bracket::new(end(0.0, 1.0, -1.0), end(1.0, 1.0, 1.0)).cautious_bound();
+        assert_eq!((bound, at), (-0.5, 0.5));
     }
 
     #[test]

@@ -3,7 +3,8 @@
 //! The direction is d = −Hh on the free coordinates (those that the box does not hold against −h), with H the inverse Hessian
 //! approximation of the last m pairs s = θ₊ − θ, y = h₊ − h, applied by the two-loop recursion; pairs count only if their free parts have
 //! sᵀy > ε‖s‖‖y‖. The step follows the projected path P(θ + td) under the weak Wolfe conditions (`line_search.rs`). Where d is no descent direction, or
-//! its line search fails, the memory is emptied and −h taken instead; a failure of that one ends the search.
+//! its line search fails, the memory is emptied and −h taken instead; where that fails too, on a kink, or the steps gain nothing any more, the
+//! shortest combination of the gradients around shows the way out, or that there is none (`bundle.rs`).
 //!
 //! On a smooth Φ this is a superlinear-in-practice method; at kinks the line search crosses the edge, so the pairs learn its large curvature and the
 //! method turns along it.
@@ -17,7 +18,8 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use super::bounds::{dot, norm};
-use super::line_search::{Found, WolfeSettings, weak_wolfe};
+use super::bundle::shortest_combination;
+use super::line_search::{Found, LineSearch, WolfeSettings, weak_wolfe};
 use super::search::{PlateauCounter, Point, Search, require_fraction, require_positive};
 use super::{AccuracySchedule, Bounds, Monitor, Objective, OuterOptimizer, OuterResult, StopReason};
 use crate::hypergradient::BiactivePolicy;
@@ -26,12 +28,22 @@ use crate::{Error, Result};
 /// Relative curvature sᵀy/(‖s‖‖y‖) below which a pair is left out.
 const SMALLEST_CURVATURE: f64 = 1e-12;
 
+/// Most gradients gathered around a kink.
+const MAX_GRADIENTS: usize = 12;
+
+/// Distance up to which the gradients at earlier points count as gradients around a point.
+const NEIGHBOURHOOD: f64 = 1e-4;
+
+/// First step away from a kink, as fraction of the initial step: the way along an edge is often short.
+const ESCAPE_STEP: f64 = 1e-3;
+
 /// Settings of [`Lbfgs`].
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct LbfgsSettings {
-    /// Number of pairs kept; default 10.
-    pub memory: usize,
+    /// Number of pairs kept; default 50 for up to 200 parameters and 10 beyond: around a kink the pairs must span the space to turn along it,
+    /// and where that is cheap it pays.
+    pub memory: Option<usize>,
     /// Policy at biactive coordinates; default self-consistent.
     pub policy: BiactivePolicy,
     /// Accuracy of the lower level; default from 1e-6 to 1e-10.
@@ -44,7 +56,7 @@ pub struct LbfgsSettings {
     pub curvature: f64,
     /// Largest number of trial points in one line search; default 60.
     pub max_trials: usize,
-    /// Length below which a step is given up; default 1e-12.
+    /// Length below which a step is given up; default 1e-10.
     pub smallest_step: f64,
     /// Largest number of steps; default 200.
     pub max_steps: usize,
@@ -59,14 +71,14 @@ pub struct LbfgsSettings {
 impl Default for LbfgsSettings {
     fn default() -> Self {
         Self {
-            memory: 10,
+            memory: None,
             policy: BiactivePolicy::default(),
             accuracy: AccuracySchedule::default(),
             initial_step: 1.0,
             sufficient: 1e-4,
             curvature: 0.5,
             max_trials: 60,
-            smallest_step: 1e-12,
+            smallest_step: 1e-10,
             max_steps: 200,
             patience: 5,
             plateau: 1e-10,
@@ -105,7 +117,9 @@ impl Lbfgs {
     fn descend(&self, search: &mut Search<'_>, mut point: Point) -> Result<StopReason> {
         let settings = &self.settings;
         let mut plateau = PlateauCounter::new(settings.plateau, settings.patience, point.evaluation.value);
-        let mut memory = Memory::new(settings.memory);
+        let mut memory =
+            Memory::new(settings.memory.unwrap_or(if point.theta.len() <= 200 { 50 } else { 10 }));
+        let mut on_plateau = false;
         if let Some(reason) = search.report_start(&point, None).break_value() {
             return Ok(reason);
         }
@@ -113,26 +127,54 @@ impl Lbfgs {
             if search.is_stationary(&point, settings.stationarity) {
                 return Ok(StopReason::Stationary);
             }
-            let direction = memory.direction(&search.bounds, &point);
-            let found = self.line_search(search, &mut point, &direction)?;
-            let length = found.as_ref().map(|found| found.length);
-            match found {
-                Some(found) => {
+            let length = match self.step(search, &mut point, &mut memory, on_plateau)? {
+                Step::Taken(found) => {
                     memory.learn(&point, &found.point);
                     point = found.point;
                     search.settle(&mut point)?;
+                    Some(found.length)
                 }
-                None if direction.steepest => return Ok(StopReason::SmallStep),
-                None => memory.clear(),
-            }
+                Step::Retry => None,
+                Step::End(reason) => return Ok(reason),
+            };
             if let Some(reason) = search.report(&point, length, length.is_some()).break_value() {
                 return Ok(reason);
             }
-            if length.is_some() && plateau.reached(point.evaluation.value) {
-                return Ok(StopReason::Plateau);
+            if length.is_some() {
+                let was_on_plateau = on_plateau;
+                on_plateau = plateau.reached(point.evaluation.value);
+                if on_plateau && was_on_plateau {
+                    return Ok(StopReason::Plateau);
+                }
             }
         }
         Ok(StopReason::MaxSteps)
+    }
+
+    /// A quasi-Newton step; where those gain nothing any more, or fail even with an empty memory, one that leaves the kink.
+    fn step(
+        &self,
+        search: &mut Search<'_>,
+        point: &mut Point,
+        memory: &mut Memory,
+        on_plateau: bool,
+    ) -> Result<Step> {
+        if on_plateau {
+            let around = memory.recent_gradients(point);
+            memory.clear();
+            return self.leave_kink(search, point, around, None, StopReason::Plateau);
+        }
+        let direction = memory.direction(&search.bounds, point);
+        match self.line_search(search, point, &direction)? {
+            LineSearch::Found(found) => Ok(Step::Taken(found)),
+            LineSearch::Failed { nearest } if direction.steepest => {
+                self.leave_kink(search, point, Vec::new(), nearest, StopReason::SmallStep)
+            }
+            LineSearch::Failed { .. } => {
+                memory.clear();
+                Ok(Step::Retry)
+            }
+        }
     }
 
     fn line_search(
@@ -140,17 +182,55 @@ impl Lbfgs {
         search: &mut Search<'_>,
         point: &mut Point,
         direction: &Direction,
-    ) -> Result<Option<Found>> {
+    ) -> Result<LineSearch> {
+        let first = if direction.steepest {
+            self.settings.initial_step / norm(direction.d.iter().copied())
+        } else {
+            1.0
+        };
+        weak_wolfe(search, point, &direction.d, first, &self.wolfe())
+    }
+
+    fn wolfe(&self) -> WolfeSettings {
         let settings = &self.settings;
-        let wolfe = WolfeSettings {
+        WolfeSettings {
             sufficient: settings.sufficient,
             curvature: settings.curvature,
             max_trials: settings.max_trials,
             smallest_step: settings.smallest_step,
-        };
-        let first =
-            if direction.steepest { settings.initial_step / norm(direction.d.iter().copied()) } else { 1.0 };
-        weak_wolfe(search, point, &direction.d, first, &wolfe)
+        }
+    }
+
+    /// From a point where −h does not descend, or hardly: line searches along the shortest combination of the gradients around it. Those are
+    /// the point's own, the ones `around` it that are known, that at the `nearest` point of the failed line search, and those that the
+    /// searches here add. Ends with `otherwise` if none of that leads on, unless the combination is so short that the point is stationary.
+    fn leave_kink(
+        &self,
+        search: &mut Search<'_>,
+        point: &mut Point,
+        mut around: Vec<Vec<f64>>,
+        mut nearest: Option<Vec<f64>>,
+        otherwise: StopReason,
+    ) -> Result<Step> {
+        let wolfe = WolfeSettings { smallest_step: 1e3 * self.settings.smallest_step, ..self.wolfe() };
+        around.push(point.evaluation.gradient.clone());
+        while around.len() < MAX_GRADIENTS {
+            if let Some(theta) = nearest.take() {
+                around.push(search.at(theta)?.evaluation.gradient);
+            }
+            let (shortest, size) = shortest_in_box(search, point, &around);
+            if size <= search.stationarity_threshold(self.settings.stationarity) {
+                return Ok(Step::End(StopReason::Stationary));
+            }
+            let direction: Vec<f64> = shortest.iter().map(|g| -g).collect();
+            let first = ESCAPE_STEP * self.settings.initial_step / size;
+            match weak_wolfe(search, point, &direction, first, &wolfe)? {
+                LineSearch::Found(found) => return Ok(Step::Taken(found)),
+                LineSearch::Failed { nearest: None } => break,
+                LineSearch::Failed { nearest: next } => nearest = next,
+            }
+        }
+        Ok(Step::End(otherwise))
     }
 
     fn check(&self) -> Result<()> {
@@ -168,6 +248,25 @@ impl Lbfgs {
             format!("less than `curvature`, {}", settings.curvature),
         ))
     }
+}
+
+/// The shortest combination of gradients without the entries that the box blocks at `point`, and its norm.
+fn shortest_in_box(search: &Search<'_>, point: &Point, gradients: &[Vec<f64>]) -> (Vec<f64>, f64) {
+    let n = point.theta.len();
+    let usable = gradients.iter().filter(|gradient| gradient.len() == n);
+    let free: Vec<Vec<f64>> =
+        usable.map(|gradient| search.bounds.free_gradient(&point.theta, gradient)).collect();
+    let shortest = shortest_combination(&free);
+    let size = norm(shortest.iter().copied());
+    (shortest, size)
+}
+
+/// What came of the attempt to go on.
+enum Step {
+    Taken(Found),
+    /// The memory misled; it is empty now.
+    Retry,
+    End(StopReason),
 }
 
 /// A descent direction.
@@ -209,6 +308,22 @@ impl Memory {
             self.pairs.pop_front();
         }
         self.pairs.push_back(Pair { s, y });
+    }
+
+    /// Gradients at the last points that are within [`NEIGHBOURHOOD`] of this one, from h − y, h − y − y', ….
+    fn recent_gradients(&self, point: &Point) -> Vec<Vec<f64>> {
+        let mut gradient = point.evaluation.gradient.clone();
+        let mut distance = 0.0;
+        let mut recent = Vec::new();
+        for pair in self.pairs.iter().rev().take(MAX_GRADIENTS / 2) {
+            distance += norm(pair.s.iter().copied());
+            if distance > NEIGHBOURHOOD {
+                break;
+            }
+            gradient.iter_mut().zip(&pair.y).for_each(|(h, y)| *h -= y);
+            recent.push(gradient.clone());
+        }
+        recent
     }
 
     /// −Hh on the free coordinates if that descends, else −h on them.

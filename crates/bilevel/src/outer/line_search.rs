@@ -1,15 +1,16 @@
 //! A line search for functions with kinks: weak Wolfe conditions by bracketing and bisection, along the path P(θ + t·d).
 //!
 //! It looks for t with
+//! ```text
+//! Φ(P(θ+td)) ≤ Φ(θ) + c₁ hᵀ(P(θ+td) − θ)       sufficient decrease
+//! d/dt Φ(P(θ+td)) ≥ c₂ hᵀd                      weak Wolfe, 0 < c₁ < c₂ < 1
+//! ```
+//! by keeping a bracket (lo, hi) of which lo satisfies the first condition and not the second, and hi does not satisfy the first; t is doubled
+//! while hi = ∞, then the bracket is halved. If Φ is bounded below and weakly lower semismooth along d (piecewise smooth functions are), this ends
+//! after finitely many trials, and the second condition keeps sᵀy > 0. The path derivative leaves out the coordinates that the box
+//! holds at P(θ+td).
 //!
-//!     Φ(P(θ+td)) ≤ Φ(θ) + c₁ hᵀ(P(θ+td) − θ)       sufficient decrease
-//!     d/dt Φ(P(θ+td)) ≥ c₂ hᵀd                      weak Wolfe, 0 < c₁ < c₂ < 1
-//!
-//! by keeping a bracket (lo, hi) of which lo satisfies the first condition and not the second, and hi does not satisfy the first; t is doubled while hi = ∞,
-//! then the bracket is halved. For Φ locally Lipschitz and semialgebraic this ends with probability one, kinks or not, and the second
-//! condition keeps sᵀy > 0. The path derivative leaves out the coordinates that the box holds at P(θ+td).
-//!
-//! Source: Lewis, Overton, "Nonsmooth optimization via quasi-Newton methods", Mathematical Programming 141 (2013), algorithm 2.6.
+//! Source: Lewis, Overton, "Nonsmooth optimization via quasi-Newton methods", Mathematical Programming 141 (2013), section 2.
 
 use super::bounds::{dot, norm};
 use super::search::{Point, Search};
@@ -35,19 +36,26 @@ pub(super) struct Found {
     pub length: f64,
 }
 
-/// Searches from `point` along the descent direction `d`, first at t = `first`; the last point with sufficient decrease if the second condition is
-/// never met, and `None` if the first is not.
+/// How a line search ended.
+pub(super) enum LineSearch {
+    /// The last point with sufficient decrease, whether or not the second condition was met there.
+    Found(Found),
+    /// No point with sufficient decrease; the trial nearest to θ, if there was any.
+    Failed { nearest: Option<Vec<f64>> },
+}
+
+/// Searches from `point` along `direction`, first at t = `first`.
 pub(super) fn weak_wolfe(
     search: &mut Search<'_>,
     point: &mut Point,
     direction: &[f64],
     first: f64,
     settings: &WolfeSettings,
-) -> Result<Option<Found>> {
+) -> Result<LineSearch> {
     let slope = dot(&point.evaluation.gradient, direction);
     let (mut lo, mut hi, mut t) = (0.0, f64::INFINITY, first);
-    let mut found = None;
-    for _ in 0..settings.max_trials {
+    let (mut found, mut nearest) = (None, None);
+    for trial in 0..settings.max_trials {
         let theta = search.bounds.step(&point.theta, t, direction);
         let length = norm(theta.iter().zip(&point.theta).map(|(a, b)| a - b));
         if length < settings.smallest_step {
@@ -63,13 +71,25 @@ pub(super) fn weak_wolfe(
             lo = t;
         } else {
             hi = t;
+            nearest = Some(theta);
         }
-        t = if hi.is_finite() { 0.5 * (lo + hi) } else { 2.0 * lo };
+        t = next_trial(lo, hi, trial);
         if !t.is_finite() || t <= lo || t >= hi {
             break;
         }
     }
-    Ok(found)
+    Ok(found.map_or(LineSearch::Failed { nearest }, LineSearch::Found))
+}
+
+/// Doubles or bisects; divides by ten where several bisections have found no decrease, as happens on kinks, where the search is bound to fail.
+fn next_trial(lo: f64, hi: f64, trial: usize) -> f64 {
+    if hi.is_infinite() {
+        2.0 * lo
+    } else if lo == 0.0 && trial >= 4 {
+        0.1 * hi
+    } else {
+        0.5 * (lo + hi)
+    }
 }
 
 /// Whether Φ falls from `point` to `theta` by `sufficient` times what h predicts.

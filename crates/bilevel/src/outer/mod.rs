@@ -10,10 +10,42 @@
 //!
 //! All of them keep θ inside the box of [`Objective::bounds`], start with loose lower-level solves and tighten them as the decreases that
 //! they judge by become smaller (`accuracy.rs`), tell a [`Monitor`] about every step, and return the best point they have seen.
+//!
+//! # Example
+//! |θ₁| + ½(θ₂ − 3)² with θ₂ ≤ 2: the minimum ½ lies on a kink and on a bound.
+//! ```
+//! use bilevel::outer::{Evaluation, Lbfgs, Objective, OuterOptimizer, Request, Unwatched};
+//!
+//! struct Kinked;
+//! impl Objective for Kinked {
+//!     fn n_parameters(&self) -> usize {
+//!         2
+//!     }
+//!     fn bounds(&self) -> (Vec<f64>, Vec<f64>) {
+//!         (vec![f64::NEG_INFINITY; 2], vec![f64::INFINITY, 2.0])
+//!     }
+//!     fn evaluate(&mut self, theta: &[f64], _: Request) -> bilevel::Result<Evaluation> {
+//!         Ok(Evaluation {
+//!             value: theta[0].abs() + 0.5 * (theta[1] - 3.0).powi(2),
+//!             standard_error: 0.0,
+//!             gradient: vec![theta[0].signum(), theta[1] - 3.0],
+//!             gradient_error_bound: 0.0,
+//!             relative_gap: 0.0,
+//!             support_size: 0.0,
+//!             biactive: 0,
+//!         })
+//!     }
+//! }
+//!
+//! let result = Lbfgs::default().minimize(&mut Kinked, &[0.7, -1.0], &mut Unwatched)?;
+//! assert!(result.evaluation.value < 0.5 + 1e-8);
+//! # Ok::<(), bilevel::Error>(())
+//! ```
 
 mod accuracy;
 mod bounds;
 mod bracket;
+mod bundle;
 mod grid;
 mod lbfgs;
 mod line_search;
@@ -218,12 +250,16 @@ pub struct Step {
     /// Evaluations of Φ so far in this stage.
     pub evaluations: usize,
     /// Φ at the current point.
+    #[serde(with = "crate::serde_float")]
     pub value: f64,
     /// Its standard error.
+    #[serde(with = "crate::serde_float")]
     pub standard_error: f64,
     /// Euclidean norm of the projected hypergradient.
+    #[serde(with = "crate::serde_float")]
     pub gradient_norm: f64,
     /// Bound on the hypergradient's error.
+    #[serde(with = "crate::serde_float")]
     pub gradient_error_bound: f64,
     /// Mean support size.
     pub support_size: f64,
@@ -232,6 +268,7 @@ pub struct Step {
     /// The λ at this step where there is one λ.
     pub lambda: Option<f64>,
     /// Relative duality gap of the lower level.
+    #[serde(with = "crate::serde_float")]
     pub relative_gap: f64,
     /// Biactive coordinates.
     pub biactive: usize,

@@ -1,7 +1,7 @@
 //! NBA: the normalized subgradient method, projected to the box.
-//!
-//!     θ_{k+1} = P(θ_k − t_k h_k/‖h_k‖),    h_k ∈ ∂Φ(θ_k)
-//!
+//! ```text
+//! θ_{k+1} = P(θ_k − t_k h_k/‖h_k‖),    h_k ∈ ∂Φ(θ_k)
+//! ```
 //! The step has length t_k whatever the size of h_k, so hyperparameters on a log scale move by a sensible amount from the first step on. Three
 //! rules for t_k: fixed; diminishing, t_k = t_0/√(k+1), for which the best value converges for convex Φ; and backtracking until Φ falls by
 //! a fraction of what h predicts. Entries of h whose descent leaves the box at once are left out before h is normalized; otherwise a large

@@ -1,12 +1,12 @@
 //! NTRBA: the normalized trust region method for nonsmooth Φ, projected to the box.
 //!
 //! With radius r and a subgradient h at θ:
-//!
-//!     trial       θ⁺ = P(θ − r h/‖h‖)
-//!     ratio       ρ = (Φ(θ) − Φ(θ⁺)) / hᵀ(θ − θ⁺)            actual over predicted decrease
-//!     ρ ≥ 0.1     θ ← θ⁺, and r ← 2r if ρ ≥ 0.75
-//!     else        once more with the `Null` policy's h at the same θ; if that is rejected too, r ← r/4
-//!
+//! ```text
+//! trial       θ⁺ = P(θ − r h/‖h‖)
+//! ratio       ρ = (Φ(θ) − Φ(θ⁺)) / hᵀ(θ − θ⁺)            actual over predicted decrease
+//! ρ ≥ 0.1     θ ← θ⁺, and r ← 2r if ρ ≥ 0.75
+//! else        once more with the `Null` policy's h at the same θ; if that is rejected too, r ← r/4
+//! ```
 //! It ends at a stationary point, when r < 1e-8, after 5 accepted steps in a row that gained less than 1e-4 of Φ each, or after 60 steps. All numbers
 //! are settings; these are the published ones. The fallback pays where the self-consistent h points over an edge that a step of length r
 //! falls off again; it is left out where no coordinate is biactive, because all policies agree there.

@@ -3,11 +3,12 @@
 //! Φ is piecewise smooth with kinks where a coefficient enters or leaves, and may have several local minima. So it is first *walked* on a grid, from the
 //! largest λ (no coefficients, a trivial solve) downwards, each lower-level solution the start of the next, with Φ' at every point. The walk may end
 //! early once Φ has clearly turned up. Then every bracket between neighbours whose models (`bracket.rs`) promise less than the best value
-//! known is *refined*, the most promising first, with tight solves, until none promises an improvement of more than the tolerance.
+//! known is *refined*, the most promising first, with tight solves, until none promises an improvement of more than the tolerance. Last, brackets
+//! are *explored* that the models would leave alone, but in which Φ could still dip below the best value if Φ' varies inside more than its two ends show.
 //!
-//! The result says what was searched ([`ScalarResult::scanned`]) and how much the models still promise at the end
-//! ([`ScalarResult::predicted_gap`]). That is an estimate: a minimum narrower than the grid that shows neither in values nor in slopes at its
-//! neighbours is not seen.
+//! The result says what was searched ([`ScalarResult::scanned`]) and by how much Φ could be lower anywhere between two points of the curve
+//! ([`ScalarResult::cautious_gap`]). That is an estimate, not a proof: it assumes that Φ' stays between neighbours within the range of their
+//! slopes, widened by their difference to both sides. A narrower dip between two kinks closer than the grid may be missed.
 
 use std::ops::ControlFlow;
 
@@ -49,7 +50,9 @@ pub struct ScalarSettings {
     pub early_stop: Option<EarlyStop>,
     /// Refinement ends when no bracket promises an improvement of more than this times |Φ|; default 1e-9.
     pub tolerance: f64,
-    /// Largest number of evaluations for the refinement; default 60.
+    /// Exploration ends when Φ could nowhere dip by more than this times |Φ|; default 1e-7, +∞ for none.
+    pub exploration: f64,
+    /// Largest number of evaluations for refinement and exploration; default 60.
     pub max_refinements: usize,
     /// Policy at biactive coordinates; default self-consistent.
     pub policy: BiactivePolicy,
@@ -63,6 +66,7 @@ impl Default for ScalarSettings {
             points: 100,
             early_stop: Some(EarlyStop::default()),
             tolerance: 1e-9,
+            exploration: 1e-7,
             max_refinements: 60,
             policy: BiactivePolicy::default(),
             accuracy: AccuracySchedule::default(),
@@ -97,6 +101,9 @@ pub struct ScalarResult {
     pub scanned: (f64, f64),
     /// How much below the best value the models still promise somewhere between two points; at most the tolerance if the search is complete.
     pub predicted_gap: f64,
+    /// The same if Φ' varies between two points as far as [`ScalarSettings::exploration`] considers: within about that tolerance of the best
+    /// over the scanned range, if the search is complete.
+    pub cautious_gap: f64,
 }
 
 impl OuterOptimizer for ScalarSearch {
@@ -189,22 +196,21 @@ impl ScalarSearch {
         search.accuracy.current = search.accuracy.tightest;
         let mut brackets = curve.brackets();
         for _ in 0..self.settings.max_refinements {
-            let tolerance = self.settings.tolerance * search.best_value().abs() + ABSOLUTE_TOLERANCE;
-            let promising = search.best_value() - tolerance;
-            let Some(k) = curve.most_promising(search, &brackets, promising) else {
+            let Some((k, theta)) = self.next_split(search, curve, &brackets) else {
                 return Ok(StopReason::SearchComplete);
             };
-            let bracket = brackets.swap_remove(k);
-            let told = if let Some(theta) = curve.loose_end(&bracket) {
-                let told = curve.evaluate(search, theta, None, true)?.1;
-                brackets.push(bracket);
-                curve.renew(&mut brackets, theta);
-                told
-            } else {
-                let theta = bracket.next_theta();
-                let told = curve.evaluate(search, theta, Some(bracket.width()), true)?.1;
-                brackets.extend(bracket.split(curve.end(theta)));
-                told
+            let told = match curve.loose_end(&brackets[k]) {
+                Some(loose) => {
+                    let told = curve.evaluate(search, loose, None, true)?.1;
+                    curve.renew(&mut brackets, loose);
+                    told
+                }
+                None => {
+                    let bracket = brackets.swap_remove(k);
+                    let told = curve.evaluate(search, theta, Some(bracket.width()), true)?.1;
+                    brackets.extend(bracket.split(curve.end(theta)));
+                    told
+                }
             };
             if let Some(reason) = told.break_value() {
                 return Ok(reason);
@@ -212,6 +218,30 @@ impl ScalarSearch {
         }
         Ok(StopReason::MaxSteps)
     }
+
+    /// The bracket to split and where: one that promises an improvement by its models, else one that could hide one.
+    fn next_split(&self, search: &Search<'_>, curve: &Curve, brackets: &[Bracket]) -> Option<(usize, f64)> {
+        let best = search.best_value();
+        let below = |tolerance: f64| best - tolerance * best.abs() - ABSOLUTE_TOLERANCE;
+        let promise = |bracket: &Bracket| bracket.predicted_value() - curve.slack(search, bracket);
+        let caution = |bracket: &Bracket| bracket.cautious_bound().0 - curve.slack(search, bracket);
+        lowest(brackets, promise, below(self.settings.tolerance))
+            .map(|k| (k, brackets[k].next_theta()))
+            .or_else(|| {
+                lowest(brackets, caution, below(self.settings.exploration))
+                    .map(|k| (k, brackets[k].cautious_bound().1))
+            })
+    }
+}
+
+/// The divisible bracket whose `value` is smallest, if that is below `limit`.
+fn lowest(brackets: &[Bracket], value: impl Fn(&Bracket) -> f64, limit: f64) -> Option<usize> {
+    let divisible = brackets.iter().enumerate().filter(|(_, bracket)| bracket.is_divisible());
+    divisible
+        .map(|(k, bracket)| (k, value(bracket)))
+        .filter(|(_, value)| *value < limit)
+        .min_by(|a, b| a.1.total_cmp(&b.1))
+        .map(|(k, _)| k)
 }
 
 /// Notices that Φ has clearly turned up on the way down.
@@ -309,36 +339,26 @@ impl Curve {
         [bracket.left.theta, bracket.right.theta].into_iter().find(|&theta| loose(theta))
     }
 
-    /// The bracket that promises the smallest value, if that is below `promising`. Loosely evaluated ends may be lower by their error.
-    fn most_promising(&self, search: &Search<'_>, brackets: &[Bracket], promising: f64) -> Option<usize> {
-        let promise = |bracket: &Bracket| {
-            let slack: f64 = [bracket.left.theta, bracket.right.theta]
-                .into_iter()
-                .filter_map(|theta| self.locate(theta).ok())
-                .map(|k| &self.samples[k])
-                .filter(|sample| !sample.tight)
-                .map(|sample| search.value_error(&sample.point.evaluation))
-                .fold(0.0, f64::max);
-            bracket.predicted_value() - slack
-        };
-        brackets
-            .iter()
-            .enumerate()
-            .filter(|(_, bracket)| bracket.is_divisible())
-            .map(|(k, bracket)| (k, promise(bracket)))
-            .filter(|(_, value)| *value < promising)
-            .min_by(|a, b| a.1.total_cmp(&b.1))
-            .map(|(k, _)| k)
+    /// How much lower than evaluated the ends may be: the error of those that were only evaluated loosely.
+    fn slack(&self, search: &Search<'_>, bracket: &Bracket) -> f64 {
+        [bracket.left.theta, bracket.right.theta]
+            .into_iter()
+            .filter_map(|theta| self.locate(theta).ok())
+            .map(|k| &self.samples[k])
+            .filter(|sample| !sample.tight)
+            .map(|sample| search.value_error(&sample.point.evaluation))
+            .fold(0.0, f64::max)
     }
 
     fn finish(self, search: Search<'_>, reason: StopReason) -> Result<ScalarResult> {
         let best = search.best_value();
-        let lowest = self
-            .brackets()
-            .iter()
-            .filter(|bracket| bracket.is_divisible())
-            .map(Bracket::predicted_value)
-            .fold(best, f64::min);
+        let brackets = self.brackets();
+        let gap = |value: fn(&Bracket) -> f64| {
+            let divisible = brackets.iter().filter(|bracket| bracket.is_divisible());
+            best - divisible.map(value).fold(best, f64::min)
+        };
+        let predicted_gap = gap(Bracket::predicted_value);
+        let cautious_gap = gap(|bracket| bracket.cautious_bound().0);
         let scanned = match (self.samples.first(), self.samples.last()) {
             (Some(first), Some(last)) => (first.point.theta[0], last.point.theta[0]),
             _ => (f64::NAN, f64::NAN),
@@ -349,6 +369,6 @@ impl Curve {
             .map(|sample| CurveSample { theta: sample.point.theta[0], evaluation: sample.point.evaluation })
             .collect();
         let outer = search.finish(reason)?;
-        Ok(ScalarResult { outer, curve, scanned, predicted_gap: best - lowest })
+        Ok(ScalarResult { outer, curve, scanned, predicted_gap, cautious_gap })
     }
 }

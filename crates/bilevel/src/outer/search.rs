@@ -234,8 +234,12 @@ impl<'a> Search<'a> {
 
     /// Whether ‖P(θ−h)−θ‖ ≤ `tolerance`·|Φ(start)|.
     pub fn is_stationary(&self, point: &Point, tolerance: f64) -> bool {
-        let scale = self.start.as_ref().map_or(1.0, |start| start.value.abs());
-        self.stationarity(point) <= tolerance * scale
+        self.stationarity(point) <= self.stationarity_threshold(tolerance)
+    }
+
+    /// `tolerance`·|Φ(start)|.
+    pub fn stationarity_threshold(&self, tolerance: f64) -> f64 {
+        tolerance * self.start.as_ref().map_or(1.0, |start| start.value.abs())
     }
 
     /// Steps counted so far.

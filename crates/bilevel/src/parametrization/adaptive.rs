@@ -56,7 +56,7 @@ impl Parametrization for Adaptive {
             l * l * (1.0 + s * s)
         };
         let weights = adjoint.lambda.iter().map(square).sum::<f64>().sqrt();
-        if self.ridge.n_parameters() == 1 { weights.max(hyperparameters.ridge) } else { weights }
+        if self.ridge.moves() { weights.hypot(hyperparameters.ridge) } else { weights }
     }
 
     fn bounds(&self) -> (Vec<f64>, Vec<f64>) {

@@ -7,6 +7,8 @@ use crate::lower::Adjoint;
 pub enum Ridge {
     /// α is given.
     Fixed(f64),
+    /// α = ratio·e^{θ₀}: tied to the first weight, as an elastic net with ratio = (1 − l1_ratio)/l1_ratio.
+    Proportional(f64),
     /// α = e^θ with θ in the given box.
     Learned {
         /// Smallest log α.
@@ -19,7 +21,7 @@ pub enum Ridge {
 impl Ridge {
     pub(super) fn n_parameters(self) -> usize {
         match self {
-            Self::Fixed(_) => 0,
+            Self::Fixed(_) | Self::Proportional(_) => 0,
             Self::Learned { .. } => 1,
         }
     }
@@ -28,14 +30,25 @@ impl Ridge {
     pub(super) fn value(self, theta: &[f64]) -> f64 {
         match self {
             Self::Fixed(ridge) => ridge,
+            Self::Proportional(ratio) => theta.first().map_or(0.0, |t| ratio * t.exp()),
             Self::Learned { .. } => theta.last().map_or(0.0, |t| t.exp()),
         }
     }
 
     pub(super) fn pull_back(self, ridge: f64, adjoint: &Adjoint, out: &mut [f64]) {
-        if let (Self::Learned { .. }, Some(last)) = (self, out.last_mut()) {
-            *last += ridge * adjoint.ridge;
+        let entry = match self {
+            Self::Fixed(_) => None,
+            Self::Proportional(_) => out.first_mut(),
+            Self::Learned { .. } => out.last_mut(),
+        };
+        if let Some(entry) = entry {
+            *entry += ridge * adjoint.ridge;
         }
+    }
+
+    /// Whether α moves with θ.
+    pub(super) fn moves(self) -> bool {
+        !matches!(self, Self::Fixed(_))
     }
 
     pub(super) fn push_bounds(self, lower: &mut Vec<f64>, upper: &mut Vec<f64>) {

@@ -89,7 +89,7 @@ impl Parametrization for Weights {
             Sharing::Own => touched.fold(0.0, f64::max),
             _ => touched.map(|l| l * l).sum::<f64>().sqrt(),
         };
-        if self.ridge.n_parameters() == 1 { weights.max(hyperparameters.ridge) } else { weights }
+        if self.ridge.moves() { weights.hypot(hyperparameters.ridge) } else { weights }
     }
 
     fn bounds(&self) -> (Vec<f64>, Vec<f64>) {

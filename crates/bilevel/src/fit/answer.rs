@@ -1,0 +1,208 @@
+//! From the summit of the climb to the answer: final fit, certificate, scores, records.
+
+use std::time::Instant;
+
+use crate::Result;
+use crate::data::{Dataset, Target, Task};
+use crate::design::{Design, DesignMatrix, ScaledDesign};
+use crate::loss::Loss;
+use crate::lower::{Hyperparameters, LowerLevel, Solution, SparseGlm};
+use crate::outer::Accuracy;
+use crate::penalty::Penalty;
+
+use super::climb::{Lower, Stage, Summit};
+use super::prepare::Prepared;
+use super::{
+    CertificateRecord, CriterionRecord, DataRecord, Fit, FitInput, FitRecord, LowerLevelRecord, Model, OuterRecord, PredictionOrigin,
+    Predictions, SCHEMA_VERSION, ScoreRecord, SecondsRecord, WeightsKind, WeightsRecord, score,
+};
+
+/// A point is called stationary if no parameter, changed by a factor e, would to first order change the criterion by more than this part of it.
+const STATIONARITY: f64 = 1e-4;
+/// θ is recorded up to this length.
+const LONGEST_THETA: usize = 1000;
+
+pub(super) fn assemble<L: Loss, P: Penalty>(
+    input: &FitInput<'_>,
+    prepared: &Prepared<'_>,
+    penalty: &P,
+    problem: &Lower<'_, L, P>,
+    summit: Summit,
+    started: Instant,
+    search_seconds: f64,
+) -> Result<Fit> {
+    let settings = input.settings;
+    let best = &summit.best;
+    let accuracy = Accuracy { relative_gap: settings.tolerance, ..Accuracy::TIGHT };
+    let solution = problem.solve(&best.hyperparameters, None, accuracy)?;
+    let model = model(prepared, &solution);
+    let (test, predictions) = scores(input, prepared, &model, &solution, &best.samples)?;
+    let n_test = test.as_ref().map_or(0, |t| t.n_samples);
+    let evaluation = &best.result.evaluation;
+    let total = started.elapsed().as_secs_f64();
+    let one_lambda = best.kind == WeightsKind::Scalar;
+    let record = FitRecord {
+        schema: SCHEMA_VERSION,
+        version: env!("CARGO_PKG_VERSION").to_string(),
+        data: DataRecord {
+            name: input.name.to_string(),
+            n_samples: prepared.development.len(),
+            n_features: prepared.data.n_features(),
+            n_stored: prepared.design.n_stored(),
+            sparse: prepared.data.design.is_sparse(),
+            n_test,
+            fingerprint: format!("{:016x}", prepared.data.fingerprint()),
+        },
+        settings: settings.clone(),
+        loss: prepared.loss,
+        criterion: CriterionRecord {
+            name: prepared.criterion_name.clone(),
+            value: evaluation.value,
+            standard_error: evaluation.standard_error,
+        },
+        curve: summit.curve,
+        weights: WeightsRecord {
+            kind: best.kind,
+            lambda: one_lambda.then(|| best.result.theta[0].exp()),
+            lambda_max: problem.lambda_max(&vec![1.0; penalty.blocks().len()]),
+            ridge: best.hyperparameters.ridge,
+            theta: if best.result.theta.len() <= LONGEST_THETA { best.result.theta.clone() } else { Vec::new() },
+        },
+        outer: OuterRecord {
+            method: best.method.to_string(),
+            steps: summit.stages.iter().map(|s| s.steps).sum(),
+            evaluations: summit.stages.iter().map(|s| s.evaluations).sum(),
+            stop_reason: best.result.stop_reason,
+        },
+        stages: summit.stages,
+        trace: summit.trace,
+        certificate: certificate(best, summit.lambda_range, problem, &solution),
+        lower_level: LowerLevelRecord {
+            objective: solution.objective,
+            duality_gap: solution.gap,
+            iterations: solution.iterations,
+        },
+        seconds: SecondsRecord { load: 0.0, search: search_seconds, final_fit: total - search_seconds, total },
+        test,
+    };
+    let feature_weights = feature_weights(prepared, penalty, &best.hyperparameters);
+    Ok(Fit { model, record, feature_weights, predictions })
+}
+
+/// The solution in the units of the data.
+fn model(prepared: &Prepared<'_>, solution: &Solution) -> Model {
+    let support = solution.support();
+    Model {
+        task: prepared.data.target.task(),
+        n_features: prepared.data.n_features(),
+        feature_names: prepared.data.feature_names.clone(),
+        classes: prepared.data.target.class_labels().cloned(),
+        coefficients: support.iter().map(|&j| solution.coefficients[j] * prepared.design.factor(j)).collect(),
+        support,
+        intercept: solution.intercept,
+    }
+}
+
+/// λ of each feature's block in the units of the data: λ_j|y_j| = (λ_j/s_j)|s_j y_j|.
+fn feature_weights<P: Penalty>(prepared: &Prepared<'_>, penalty: &P, hyperparameters: &Hyperparameters) -> Vec<f64> {
+    let blocks = penalty.blocks();
+    let mut weights = vec![0.0; blocks.n_coefficients()];
+    for (g, lambda) in hyperparameters.lambda.iter().enumerate() {
+        for &j in blocks.members(g) {
+            weights[j as usize] = lambda / prepared.design.factor(j as usize);
+        }
+    }
+    weights
+}
+
+fn certificate<L: Loss, P: Penalty>(
+    best: &Stage,
+    lambda_range: Option<(f64, f64)>,
+    problem: &Lower<'_, L, P>,
+    solution: &Solution,
+) -> CertificateRecord {
+    let evaluation = &best.result.evaluation;
+    let tolerance = STATIONARITY * evaluation.value.abs().max(f64::MIN_POSITIVE);
+    let norm = evaluation.gradient.iter().map(|g| g * g).sum::<f64>().sqrt();
+    let stationary = match best.one_sided {
+        // At a kink the slope jumps from negative to positive: neither direction descends.
+        Some((left, right)) => left <= tolerance && right >= -tolerance,
+        None => norm + evaluation.gradient_error_bound <= tolerance && evaluation.biactive == 0,
+    };
+    CertificateRecord {
+        residual: problem.forward_backward_residual(&best.hyperparameters, solution),
+        relative_gap: solution.relative_gap,
+        hypergradient_norm: norm,
+        hypergradient_error_bound: evaluation.gradient_error_bound,
+        biactive: evaluation.biactive,
+        stationary,
+        stationarity_tolerance: tolerance,
+        lambda_range,
+    }
+}
+
+/// Scores on the test set, and predictions on rows that no model behind them has seen: the test set, or the validation rows.
+fn scores(
+    input: &FitInput<'_>,
+    prepared: &Prepared<'_>,
+    model: &Model,
+    solution: &Solution,
+    samples: &[(u32, f64, f64)],
+) -> Result<(Option<ScoreRecord>, Option<Predictions>)> {
+    let task = prepared.data.target.task();
+    let targets = prepared.data.target.values();
+    let baseline = baseline(task, targets, &prepared.final_weights);
+    let (truth, predicted) = if let Some(test) = input.test {
+        (matching_target(prepared.data, test)?, model.decision_function(&test.design)?)
+    } else if prepared.test_rows.is_empty() {
+        let of_samples = |s: &(u32, f64, f64)| (targets[s.0 as usize], s.2);
+        let (truth, predicted) = samples.iter().map(of_samples).unzip();
+        return Ok((None, Some(Predictions { origin: PredictionOrigin::Validation, truth, predicted })));
+    } else {
+        let of_row = |&i: &usize| (targets[i], solution.predictor[i]);
+        prepared.test_rows.iter().map(of_row).unzip()
+    };
+    let record = score(task, &truth, &predicted, baseline);
+    Ok((Some(record), Some(Predictions { origin: PredictionOrigin::Test, truth, predicted })))
+}
+
+fn matching_target(data: &Dataset, test: &Dataset) -> Result<Vec<f64>> {
+    match (&data.target, &test.target) {
+        (Target::Real(_), Target::Real(values)) => Ok(values.clone()),
+        (Target::Binary { classes: a, .. }, Target::Binary { signs, classes: b }) if a == b => Ok(signs.clone()),
+        _ => Err(crate::Error::data("test target", "another kind of target or other classes", "those of the training data")),
+    }
+}
+
+/// The best constant predictor on the training rows: the mean, or the log-odds of the classes.
+fn baseline(task: Task, targets: &[f64], weights: &[f64]) -> f64 {
+    let mean = crate::kernel::dot(targets, weights);
+    match task {
+        Task::Regression => mean,
+        Task::Classification => ((1.0 + mean) / (1.0 - mean)).ln().clamp(-30.0, 30.0),
+    }
+}
+
+impl<L: Loss, P: Penalty> SparseGlm<'_, ScaledDesign<'_, Design>, L, P> {
+    /// ‖R^γ(y)‖ = ‖y − prox_{γλρ}(y − γ∇F(y))‖/γ with γ = 1/trace(∇²F) ≤ 1/Lip, relative to the dual norm of ∇F(0): 0 exactly at the minimizer
+    /// (DESIGN §2.1).
+    fn forward_backward_residual(&self, hyperparameters: &Hyperparameters, solution: &Solution) -> f64 {
+        let p = self.design.n_columns();
+        let squares: f64 = (0..p).map(|j| self.design.column_weighted_square(j, self.sample_weights)).sum();
+        let lipschitz = (L::MAX_CURVATURE * squares + hyperparameters.ridge).max(f64::MIN_POSITIVE);
+        let blocks = self.penalty.blocks();
+        let (mut y, mut moved) = (Vec::new(), Vec::new());
+        let mut square = 0.0;
+        for (g, &lambda) in hyperparameters.lambda.iter().enumerate() {
+            blocks.gather(g, &solution.coefficients, &mut y);
+            blocks.gather(g, &solution.correlations, &mut moved);
+            for (m, y) in moved.iter_mut().zip(&y) {
+                *m = y - (*m + hyperparameters.ridge * y) / lipschitz;
+            }
+            self.penalty.prox(&mut moved, lambda / lipschitz);
+            square += moved.iter().zip(&y).map(|(m, y)| (m - y) * (m - y)).sum::<f64>();
+        }
+        let scale = self.lambda_max(&vec![1.0; blocks.len()]).max(f64::MIN_POSITIVE);
+        square.sqrt() * lipschitz / scale
+    }
+}

@@ -1,0 +1,473 @@
+//! The climb from one parameter to many (DESIGN §2.7).
+//!
+//!     scalar, searched globally  →  adaptive, a few rounds  →  one weight for each group or feature
+//!
+//! More hyperparameters fit the criterion better and the truth worse, so `auto` keeps a stage only if it lowers the criterion by more than the
+//! standard error of the difference, paired over the validation samples. A stage that was asked for by name is kept whatever it brings: its
+//! method never returns anything worse than its start, which is the stage before.
+
+use std::cell::RefCell;
+use std::ops::ControlFlow;
+use std::time::Instant;
+
+use crate::Result;
+use crate::criterion::ValidationLoss;
+use crate::design::{Design, ScaledDesign};
+use crate::loss::Loss;
+use crate::lower::{Hyperparameters, LowerLevel, Solution, SparseGlm};
+use crate::objective::{SplitObjective, mean_and_standard_error, tight};
+use crate::outer::{
+    Accuracy, EarlyStop, Evaluation, Grid, Lbfgs, LbfgsSettings, Nba, NbaSettings, Ntrba, NtrbaSettings, Objective, OuterOptimizer,
+    OuterResult, Progress, ScalarSearch, ScalarSettings, Step, StopReason,
+};
+use crate::parametrization::{Adaptive, Parametrization, Ridge, Weights};
+use crate::penalty::Penalty;
+
+use super::observer::Observer;
+use super::prepare::{self, Prepared};
+use super::replay::{Journal, Journaled};
+use super::{CurvePoint, FitSettings, OuterKind, StageRecord, WeightsKind};
+
+pub(super) type Lower<'a, L, P> = SparseGlm<'a, ScaledDesign<'a, Design>, L, P>;
+type PhiOf<'a, L, P> = SplitObjective<Lower<'a, L, P>, ValidationLoss<'a, L>>;
+
+/// Adaptive rounds, each from the fit of the one before.
+const ADAPTIVE_ROUNDS: usize = 3;
+
+/// A stage that ended, with all that a later stage or the final fit needs.
+pub(super) struct Stage {
+    pub(super) kind: WeightsKind,
+    pub(super) result: OuterResult,
+    /// (λ, α) for the rows of the final fit.
+    pub(super) hyperparameters: Hyperparameters,
+    /// (row, loss, predictor) on the validation rows.
+    pub(super) samples: Vec<(u32, f64, f64)>,
+    pub(super) method: &'static str,
+    /// Whether the scalar search has shown the point to be a minimum from both sides.
+    pub(super) one_sided: Option<(f64, f64)>,
+}
+
+/// What the climb came to.
+pub(super) struct Summit {
+    pub(super) best: Stage,
+    pub(super) stages: Vec<StageRecord>,
+    pub(super) trace: Vec<Step>,
+    pub(super) curve: Vec<CurvePoint>,
+    pub(super) lambda_range: Option<(f64, f64)>,
+}
+
+pub(super) struct Climb<'c, 'a, 'o, L, P> {
+    pub(super) settings: &'c FitSettings,
+    pub(super) penalty: &'a P,
+    /// f_g: what a weight of 1 means for each block.
+    pub(super) factors: Vec<f64>,
+    /// Group of each block, for group weights.
+    pub(super) groups: Option<Vec<usize>>,
+    pub(super) objective: PhiOf<'a, L, P>,
+    pub(super) final_problem: &'c Lower<'a, L, P>,
+    journal: Journal<'c>,
+    observer: RefCell<&'o mut dyn Observer>,
+    started: Instant,
+    /// Logarithms of the smallest and largest λ worth looking at.
+    range: (f64, f64),
+    ridge: Ridge,
+    trace: Vec<Step>,
+    stages: Vec<StageRecord>,
+    curve: Vec<CurvePoint>,
+    lambda_range: Option<(f64, f64)>,
+    interrupted: bool,
+}
+
+/// The parametrizations of one stage: for each split (or all), and for the final fit.
+struct Maps {
+    of_splits: Vec<Box<dyn Parametrization>>,
+    of_final: Box<dyn Parametrization>,
+}
+
+impl Maps {
+    fn same(make: impl Fn() -> Weights) -> Self {
+        Self { of_splits: vec![Box::new(make())], of_final: Box::new(make()) }
+    }
+}
+
+enum Method {
+    Scalar(ScalarSearch),
+    Other(Box<dyn OuterOptimizer>),
+}
+
+impl<'c, 'a, 'o, L: Loss, P: Penalty + Send> Climb<'c, 'a, 'o, L, P> {
+    #[allow(clippy::too_many_arguments)]
+    pub(super) fn new(
+        prepared: &'a Prepared<'a>,
+        settings: &'c FitSettings,
+        loss: L,
+        penalty: &'a P,
+        groups: Option<Vec<usize>>,
+        final_problem: &'c Lower<'a, L, P>,
+        journal: Journal<'c>,
+        observer: &'o mut dyn Observer,
+        started: Instant,
+    ) -> Result<Self> {
+        let blocks = penalty.blocks();
+        // Larger groups have larger gradients by chance alone; √size evens that out (Yuan and Lin 2006).
+        let factors: Vec<f64> = (0..blocks.len()).map(|g| (blocks.members(g).len() as f64).sqrt()).collect();
+        let objective = objective(prepared, settings, loss, penalty, &factors)?;
+        let of_splits = objective.lower_levels().map(|m| m.lambda_max(&factors)).fold(0.0, f64::max);
+        // A constant target has λ_max = 0: every λ gives the same model, and 1 stands for all of them.
+        let largest = of_splits.max(final_problem.lambda_max(&factors));
+        let upper = if largest > 0.0 { largest.ln() } else { 0.0 };
+        let depth: f64 = if prepared.is_tall() { 1e-6 } else { 1e-4 };
+        let range = (upper + depth.ln(), upper);
+        let ridge = prepare::ridge(settings, range.0, range.1);
+        Ok(Self {
+            settings,
+            penalty,
+            factors,
+            groups,
+            objective,
+            final_problem,
+            journal,
+            observer: RefCell::new(observer),
+            started,
+            range,
+            ridge,
+            trace: Vec::new(),
+            stages: Vec::new(),
+            curve: Vec::new(),
+            lambda_range: None,
+            interrupted: false,
+        })
+    }
+
+    /// Runs the stages that the settings ask for.
+    pub(super) fn run(mut self) -> Result<Summit> {
+        let scalar = self.scalar()?;
+        let best = match self.settings.weights {
+            WeightsKind::Scalar => scalar,
+            WeightsKind::Adaptive => self.adaptive(scalar, false)?,
+            WeightsKind::Group | WeightsKind::Feature => self.free(scalar, self.settings.weights, false)?,
+            WeightsKind::Auto => {
+                let mut best = self.adaptive(scalar, true)?;
+                if self.groups.is_some() {
+                    best = self.free(best, WeightsKind::Group, true)?;
+                }
+                self.free(best, WeightsKind::Feature, true)?
+            }
+        };
+        Ok(Summit { best, stages: self.stages, trace: self.trace, curve: self.curve, lambda_range: self.lambda_range })
+    }
+
+    /// One λ: the global search, unless another method is asked for. An elastic net that learns its ridge part is searched along
+    /// three fixed proportions first, and then in both parameters.
+    fn scalar(&mut self) -> Result<Stage> {
+        let start = vec![self.range.1 - 10.0_f64.ln()];
+        if let Ridge::Learned { .. } = self.ridge {
+            return self.scalar_with_ridge();
+        }
+        let (factors, ridge, range) = (self.factors.clone(), self.ridge, self.range);
+        let maps = Maps::same(|| Weights::scalar(factors.clone(), ridge, range.0, range.1));
+        let own = self.settings.weights == WeightsKind::Scalar;
+        let method = match self.settings.outer {
+            OuterKind::Lbfgs | OuterKind::Nba | OuterKind::Ntrba if own => self.method(WeightsKind::Scalar),
+            OuterKind::Grid if own => self.method(WeightsKind::Scalar),
+            _ => Method::Scalar(self.scalar_search(100)),
+        };
+        let start = if matches!(method, Method::Scalar(_)) { Vec::new() } else { start };
+        let stage = self.stage("scalar", WeightsKind::Scalar, maps, &method, start)?;
+        self.record("scalar", &stage, 0.0, true);
+        Ok(stage)
+    }
+
+    fn scalar_with_ridge(&mut self) -> Result<Stage> {
+        let (factors, ridge, range) = (self.factors.clone(), self.ridge, self.range);
+        let mut best: Option<(Stage, f64)> = None;
+        for l1_ratio in [0.9, 0.5, 0.1] {
+            if self.interrupted && best.is_some() {
+                break;
+            }
+            let proportion = (1.0 - l1_ratio) / l1_ratio;
+            let maps = Maps::same(|| Weights::scalar(factors.clone(), Ridge::Proportional(proportion), range.0, range.1));
+            let name = format!("scalar, l1 ratio {l1_ratio}");
+            let method = Method::Scalar(self.scalar_search(50));
+            let stage = self.stage(&name, WeightsKind::Scalar, maps, &method, Vec::new())?;
+            let better = best.as_ref().is_none_or(|(b, _)| stage.result.evaluation.value < b.result.evaluation.value);
+            self.record(&name, &stage, 0.0, better);
+            if better {
+                best = Some((stage, proportion));
+            }
+        }
+        let Some((first, proportion)) = best else { return Err(crate::Error::Cancelled) };
+        if self.interrupted {
+            return Ok(first);
+        }
+        let maps = Maps::same(|| Weights::scalar(factors.clone(), ridge, range.0, range.1));
+        let start = vec![first.result.theta[0], first.result.theta[0] + proportion.ln()];
+        let method = self.method(WeightsKind::Scalar);
+        let stage = self.stage("scalar, both parts", WeightsKind::Scalar, maps, &method, start)?;
+        self.record("scalar, both parts", &stage, 0.0, true);
+        Ok(stage)
+    }
+
+    /// Adaptive weights from the fit of `best`, for a few rounds.
+    fn adaptive(&mut self, best: Stage, only_if_better: bool) -> Result<Stage> {
+        let mut best = best;
+        let mut last_value = f64::INFINITY;
+        for round in 1..=ADAPTIVE_ROUNDS {
+            if self.interrupted {
+                break;
+            }
+            let maps = self.adaptive_maps(&best)?;
+            let mut start = vec![self.largest_weight(&best), if round == 1 { 0.0 } else { 1.0 }];
+            if let Ridge::Learned { .. } = self.ridge {
+                start.push(best.hyperparameters.ridge.max(f64::MIN_POSITIVE).ln());
+            }
+            let name = format!("adaptive, round {round}");
+            let method = self.method(WeightsKind::Adaptive);
+            let stage = self.stage(&name, WeightsKind::Adaptive, maps, &method, start)?;
+            let value = stage.result.evaluation.value;
+            let (kept, error) = self.compare(&best, &stage, only_if_better || round > 1);
+            self.record(&name, &stage, error, kept);
+            if kept {
+                best = stage;
+            }
+            if !kept || value > 0.999 * last_value {
+                break;
+            }
+            last_value = value;
+        }
+        Ok(best)
+    }
+
+    /// One weight for each group or each block, from the weights of `best`.
+    fn free(&mut self, best: Stage, kind: WeightsKind, only_if_better: bool) -> Result<Stage> {
+        if self.interrupted {
+            return Ok(best);
+        }
+        let (factors, ridge) = (self.factors.clone(), self.ridge);
+        // Weights may leave the searched interval of the one λ on either side: a good feature wants less, a bad one more than any common λ.
+        let (lower, upper) = (self.range.0 - 2.0, self.range.1 + 5.0);
+        let relative: Vec<f64> =
+            best.hyperparameters.lambda.iter().zip(&factors).map(|(l, f)| (l / f).ln().clamp(lower, upper)).collect();
+        let (name, maps, mut start) = match (kind, &self.groups) {
+            (WeightsKind::Group, Some(groups)) => {
+                let maps = Maps::same(|| Weights::grouped(factors.clone(), groups.clone(), ridge, lower, upper));
+                ("group", maps, means_over(groups, &relative))
+            }
+            _ => ("feature", Maps::same(|| Weights::per_block(factors.clone(), ridge, lower, upper)), relative),
+        };
+        if let Ridge::Learned { .. } = ridge {
+            start.push(best.hyperparameters.ridge.max(f64::MIN_POSITIVE).ln());
+        }
+        let method = self.method(kind);
+        let stage = self.stage(name, kind, maps, &method, start)?;
+        let (kept, error) = self.compare(&best, &stage, only_if_better);
+        self.record(name, &stage, error, kept);
+        Ok(if kept { stage } else { best })
+    }
+
+    /// Adaptive parametrizations: each split from its own solution at the best point, so that no fold's weights have seen its validation rows.
+    fn adaptive_maps(&mut self, best: &Stage) -> Result<Maps> {
+        let (factors, ridge) = (self.factors.clone(), self.ridge);
+        let (lower, upper) = (self.range.0 - 7.0, self.range.1);
+        let make = |solution: &Solution| -> Box<dyn Parametrization> {
+            Box::new(Adaptive::new(factors.clone(), &block_sizes(self.penalty, solution), ridge, lower, upper))
+        };
+        let final_solution = self.final_problem.solve(&best.hyperparameters, None, Accuracy::TIGHT)?;
+        let of_final = make(&final_solution);
+        let of_splits: Vec<_> = self.objective.solutions().map(make).collect();
+        Ok(Maps { of_splits, of_final })
+    }
+
+    fn largest_weight(&self, best: &Stage) -> f64 {
+        let weights = best.hyperparameters.lambda.iter().zip(&self.factors).map(|(l, f)| l / f);
+        let smallest = weights.filter(|l| *l > 0.0).fold(f64::INFINITY, f64::min);
+        if smallest.is_finite() { smallest.ln() } else { self.range.1 }
+    }
+
+    /// Minimizes over one parametrization and evaluates the answer once more, live and tight, for what the journal does not hold.
+    fn stage(&mut self, name: &str, kind: WeightsKind, maps: Maps, method: &Method, start: Vec<f64>) -> Result<Stage> {
+        let Maps { of_splits, of_final } = maps;
+        self.install(of_splits)?;
+        let n_parameters = self.objective.n_parameters();
+        self.observer.borrow_mut().on_stage(name, n_parameters);
+        let mut trace = std::mem::take(&mut self.trace);
+        let (result, label) = {
+            let mut journaled = Journaled {
+                objective: &mut self.objective,
+                journal: &mut self.journal,
+                observer: &self.observer,
+                stage: name,
+                evaluations: 0,
+            };
+            let deadline = self.settings.time_limit;
+            let (observer, started) = (&self.observer, self.started);
+            let mut monitor = |progress: &Progress<'_>| -> ControlFlow<StopReason> {
+                let step = step_record(name, progress, n_parameters == 1, started.elapsed().as_secs_f64());
+                let cancelled = observer.borrow_mut().on_step(&step).is_break();
+                trace.push(step);
+                match deadline {
+                    _ if cancelled => ControlFlow::Break(StopReason::Cancelled),
+                    Some(limit) if started.elapsed().as_secs_f64() > limit => ControlFlow::Break(StopReason::TimeLimit),
+                    _ => ControlFlow::Continue(()),
+                }
+            };
+            match method {
+                Method::Scalar(search) => {
+                    let found = search.search(&mut journaled, &start, &mut monitor)?;
+                    self.lambda_range = Some((found.scanned.0.exp(), found.scanned.1.exp()));
+                    self.curve = found.curve.iter().map(|s| curve_point(s.theta, &s.evaluation)).collect();
+                    (found.outer, "scalar")
+                }
+                Method::Other(method) => (method.minimize(&mut journaled, &start, &mut monitor)?, method.name()),
+            }
+        };
+        self.trace = trace;
+        self.interrupted = matches!(result.stop_reason, StopReason::Cancelled | StopReason::TimeLimit);
+        let request = tight(self.settings.policy);
+        let one_sided = if n_parameters == 1 { Some(self.one_sided_slopes(result.theta[0])?) } else { None };
+        let evaluation = self.objective.evaluate(&result.theta, request)?;
+        Ok(Stage {
+            kind,
+            hyperparameters: of_final.hyperparameters(&result.theta),
+            result: OuterResult { evaluation, ..result },
+            samples: self.objective.validation_samples(),
+            method: label,
+            one_sided,
+        })
+    }
+
+    fn install(&mut self, mut maps: Vec<Box<dyn Parametrization>>) -> Result<()> {
+        if maps.len() == 1
+            && let Some(only) = maps.pop()
+        {
+            self.objective.set_parametrization(only);
+            return Ok(());
+        }
+        self.objective.set_parametrizations(maps)
+    }
+
+    /// dΦ/dθ a hundred-thousandth to the left and to the right: at a kink both matter, and the slope *at* the kink says nothing.
+    fn one_sided_slopes(&mut self, theta: f64) -> Result<(f64, f64)> {
+        let request = tight(self.settings.policy);
+        let left = self.objective.evaluate(&[theta - 1e-5], request)?.gradient[0];
+        let right = self.objective.evaluate(&[theta + 1e-5], request)?.gradient[0];
+        Ok((left, right))
+    }
+
+    fn scalar_search(&self, points: usize) -> ScalarSearch {
+        let early_stop = Some(EarlyStop::default());
+        ScalarSearch { settings: ScalarSettings { points, early_stop, policy: self.settings.policy, ..ScalarSettings::default() } }
+    }
+
+    /// The outer method of a stage with more than one parameter, or the one that was asked for.
+    fn method(&self, kind: WeightsKind) -> Method {
+        let (policy, max_steps) = (self.settings.policy, self.settings.max_outer);
+        let automatic = if kind == WeightsKind::Feature { OuterKind::Ntrba } else { OuterKind::Lbfgs };
+        let wanted = match self.settings.outer {
+            OuterKind::Auto | OuterKind::Scalar => automatic,
+            other => other,
+        };
+        Method::Other(match wanted {
+            OuterKind::Ntrba => Box::new(Ntrba { settings: NtrbaSettings { policy, max_steps, ..NtrbaSettings::default() } }),
+            OuterKind::Nba => Box::new(Nba { settings: NbaSettings { policy, max_steps, ..NbaSettings::default() } }),
+            OuterKind::Grid => Box::new(Grid::default()),
+            // Progress of less than a millionth of the criterion in five steps is below anything that its standard error can see.
+            _ => Box::new(Lbfgs { settings: LbfgsSettings { policy, max_steps, plateau: 1e-6, ..LbfgsSettings::default() } }),
+        })
+    }
+
+    /// Whether `stage` replaces `best`, and the standard error of the difference of their criteria, paired over validation samples.
+    fn compare(&self, best: &Stage, stage: &Stage, only_if_better: bool) -> (bool, f64) {
+        let differences = best.samples.iter().zip(&stage.samples).map(|(a, b)| a.1 - b.1);
+        let (_, error) = mean_and_standard_error(differences);
+        let gain = best.result.evaluation.value - stage.result.evaluation.value;
+        (!only_if_better || gain > error, error)
+    }
+
+    fn record(&mut self, name: &str, stage: &Stage, difference_standard_error: f64, kept: bool) {
+        if kept {
+            self.stages.iter_mut().for_each(|s| s.kept = false);
+        }
+        self.stages.push(StageRecord {
+            name: name.to_string(),
+            n_parameters: stage.result.theta.len(),
+            method: stage.method.to_string(),
+            value: stage.result.evaluation.value,
+            difference_standard_error,
+            kept,
+            steps: stage.result.steps,
+            evaluations: stage.result.evaluations,
+            stop_reason: stage.result.stop_reason,
+        });
+    }
+}
+
+/// Φ over the splits, at first with one λ.
+pub(super) fn objective<'a, L: Loss, P: Penalty>(
+    prepared: &'a Prepared<'a>,
+    settings: &FitSettings,
+    loss: L,
+    penalty: &'a P,
+    factors: &[f64],
+) -> Result<PhiOf<'a, L, P>> {
+    let targets = prepared.data.target.values();
+    let mut parts = Vec::with_capacity(prepared.splits.len());
+    for split in &prepared.splits {
+        let lower = SparseGlm::new(&prepared.design, targets, &split.train, loss, penalty, settings.intercept)?;
+        parts.push((lower, ValidationLoss::new(loss, targets, &split.validation)));
+    }
+    let one = Weights::scalar(factors.to_vec(), Ridge::Fixed(0.0), f64::NEG_INFINITY, f64::INFINITY);
+    Ok(SplitObjective::new(parts, Box::new(one)))
+}
+
+fn step_record(stage: &str, progress: &Progress<'_>, one_lambda: bool, seconds: f64) -> Step {
+    let evaluation: &Evaluation = progress.evaluation;
+    Step {
+        stage: stage.to_string(),
+        step: progress.step,
+        evaluations: progress.evaluations,
+        value: evaluation.value,
+        standard_error: evaluation.standard_error,
+        gradient_norm: progress.gradient_norm,
+        gradient_error_bound: evaluation.gradient_error_bound,
+        support_size: evaluation.support_size,
+        radius: progress.radius,
+        lambda: one_lambda.then(|| progress.theta[0].exp()),
+        relative_gap: evaluation.relative_gap,
+        biactive: evaluation.biactive,
+        accepted: progress.accepted,
+        seconds,
+    }
+}
+
+fn curve_point(theta: f64, evaluation: &Evaluation) -> CurvePoint {
+    CurvePoint {
+        lambda: theta.exp(),
+        value: evaluation.value,
+        standard_error: evaluation.standard_error,
+        support_size: evaluation.support_size,
+    }
+}
+
+/// ρ(y_g)/√|g| for each block: the size of a typical coefficient.
+fn block_sizes<P: Penalty>(penalty: &P, solution: &Solution) -> Vec<f64> {
+    let blocks = penalty.blocks();
+    let mut block = Vec::new();
+    (0..blocks.len())
+        .map(|g| {
+            blocks.gather(g, &solution.coefficients, &mut block);
+            penalty.value(&block) / (block.len() as f64).sqrt()
+        })
+        .collect()
+}
+
+/// Mean of the values in each group.
+fn means_over(groups: &[usize], values: &[f64]) -> Vec<f64> {
+    let count = groups.iter().max().map_or(0, |m| m + 1);
+    let (mut sums, mut sizes) = (vec![0.0; count], vec![0.0; count]);
+    for (&g, v) in groups.iter().zip(values) {
+        sums[g] += v;
+        sizes[g] += 1.0;
+    }
+    sums.iter().zip(sizes).map(|(s, n): (&f64, f64)| s / n.max(1.0)).collect()
+}

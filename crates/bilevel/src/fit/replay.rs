@@ -1,0 +1,156 @@
+//! An objective that keeps a journal of its evaluations, and reads from one instead of solving while it lasts.
+//!
+//! Outer methods are deterministic, so an interrupted search that is given back its evaluations in order retraces its path without a solve; the
+//! first evaluation beyond the journal starts from the lower-level solutions that the last entry recorded.
+
+use std::cell::RefCell;
+
+use crate::Result;
+use crate::criterion::Criterion;
+use crate::data::Fnv;
+use crate::lower::{LowerLevel, Solution};
+use crate::objective::SplitObjective;
+use crate::outer::{Evaluation, Objective, Request};
+
+use super::observer::{JournalEntry, Observer, WarmStart};
+
+/// A position in a journal.
+pub(super) struct Journal<'j> {
+    entries: &'j [JournalEntry],
+    position: usize,
+}
+
+impl<'j> Journal<'j> {
+    pub(super) fn new(entries: &'j [JournalEntry]) -> Self {
+        Self { entries, position: 0 }
+    }
+}
+
+/// The objective of one stage, journaled.
+pub(super) struct Journaled<'s, 'j, 'o, M, C> {
+    pub(super) objective: &'s mut SplitObjective<M, C>,
+    pub(super) journal: &'s mut Journal<'j>,
+    pub(super) observer: &'s RefCell<&'o mut dyn Observer>,
+    pub(super) stage: &'s str,
+    pub(super) evaluations: u64,
+}
+
+impl<M: LowerLevel + Send, C: Criterion + Send> Journaled<'_, '_, '_, M, C> {
+    fn key(&self, request: Request) -> u64 {
+        let mut hash = Fnv::default();
+        self.stage.bytes().for_each(|b| hash.add(u64::from(b)));
+        hash.add(self.evaluations);
+        hash.add(self.objective.n_parameters() as u64);
+        hash.add(u64::from(request.gradient));
+        hash.add(request.policy as u64);
+        hash.0
+    }
+
+    fn replay(&mut self, key: u64, n_parameters: usize) -> Option<Evaluation> {
+        let entry = self.journal.entries.get(self.journal.position)?;
+        if entry.key != key {
+            self.journal.entries = &[];
+            return None;
+        }
+        self.journal.position += 1;
+        Some(entry.evaluation(n_parameters))
+    }
+
+    /// At the end of the journal: takes over the solutions that the interrupted run had there.
+    fn restore(&mut self) {
+        let entries = std::mem::take(&mut self.journal.entries);
+        let Some(starts) = entries.last().and_then(|entry| entry.warm_start.as_ref()) else { return };
+        let solutions: Vec<Solution> =
+            self.objective.lower_levels().zip(starts).map(|(lower, start)| start.solution(lower)).collect();
+        self.objective.set_starts(solutions);
+    }
+}
+
+impl<M: LowerLevel + Send, C: Criterion + Send> Objective for Journaled<'_, '_, '_, M, C> {
+    fn n_parameters(&self) -> usize {
+        self.objective.n_parameters()
+    }
+
+    fn bounds(&self) -> (Vec<f64>, Vec<f64>) {
+        self.objective.bounds()
+    }
+
+    fn evaluate(&mut self, theta: &[f64], request: Request) -> Result<Evaluation> {
+        let key = self.key(request);
+        self.evaluations += 1;
+        if let Some(evaluation) = self.replay(key, theta.len()) {
+            return Ok(evaluation);
+        }
+        self.restore();
+        let evaluation = self.objective.evaluate(theta, request)?;
+        let warm_start = self.objective.solutions().map(WarmStart::new).collect();
+        let entry = JournalEntry::new(self.stage, key, &evaluation, request.gradient, warm_start);
+        self.observer.borrow_mut().on_evaluation(&entry);
+        Ok(evaluation)
+    }
+}
+
+fn to_u32(index: usize) -> u32 {
+    u32::try_from(index).unwrap_or(u32::MAX)
+}
+
+impl JournalEntry {
+    fn new(stage: &str, key: u64, evaluation: &Evaluation, gradient: bool, warm_start: Vec<WarmStart>) -> Self {
+        let nonzero: Vec<usize> = (0..evaluation.gradient.len()).filter(|&k| evaluation.gradient[k] != 0.0).collect();
+        Self {
+            stage: stage.to_string(),
+            key,
+            value_bits: evaluation.value.to_bits(),
+            standard_error_bits: evaluation.standard_error.to_bits(),
+            gradient_bits: nonzero.iter().map(|&k| evaluation.gradient[k].to_bits()).collect(),
+            gradient_indices: gradient.then(|| nonzero.into_iter().map(to_u32).collect()),
+            gradient_error_bound_bits: evaluation.gradient_error_bound.to_bits(),
+            relative_gap_bits: evaluation.relative_gap.to_bits(),
+            support_size_bits: evaluation.support_size.to_bits(),
+            biactive: evaluation.biactive,
+            warm_start: Some(warm_start),
+        }
+    }
+
+    fn evaluation(&self, n_parameters: usize) -> Evaluation {
+        let mut gradient = Vec::new();
+        if let Some(indices) = &self.gradient_indices {
+            gradient.resize(n_parameters, 0.0);
+            for (&k, &bits) in indices.iter().zip(&self.gradient_bits) {
+                if let Some(slot) = gradient.get_mut(k as usize) {
+                    *slot = f64::from_bits(bits);
+                }
+            }
+        }
+        Evaluation {
+            value: f64::from_bits(self.value_bits),
+            standard_error: f64::from_bits(self.standard_error_bits),
+            gradient,
+            gradient_error_bound: f64::from_bits(self.gradient_error_bound_bits),
+            relative_gap: f64::from_bits(self.relative_gap_bits),
+            support_size: f64::from_bits(self.support_size_bits),
+            biactive: self.biactive,
+        }
+    }
+}
+
+impl WarmStart {
+    fn new(solution: &Solution) -> Self {
+        let support = solution.support();
+        Self {
+            bits: support.iter().map(|&j| solution.coefficients[j].to_bits()).collect(),
+            indices: support.into_iter().map(to_u32).collect(),
+            intercept_bits: solution.intercept.to_bits(),
+        }
+    }
+
+    fn solution<M: LowerLevel>(&self, lower: &M) -> Solution {
+        let mut coefficients = vec![0.0; lower.n_coefficients()];
+        for (&j, &bits) in self.indices.iter().zip(&self.bits) {
+            if let Some(slot) = coefficients.get_mut(j as usize) {
+                *slot = f64::from_bits(bits);
+            }
+        }
+        lower.start_from(coefficients, f64::from_bits(self.intercept_bits))
+    }
+}
