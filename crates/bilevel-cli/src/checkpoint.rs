@@ -171,7 +171,7 @@ impl Recorder {
         }
         let last = self.last.as_ref().map(serde_json::to_string).transpose()?.unwrap_or_default();
         let parts = [&self.opening, "\n", &self.earlier, &last, "\n]}\n"];
-        let written = write_atomically(&self.directory.join(CHECKPOINT_FILE), |out| {
+        let written = write_atomically(self.directory.join(CHECKPOINT_FILE), |out| {
             parts.iter().try_for_each(|part| out.write_all(part.as_bytes()))
         });
         if written.is_err() {

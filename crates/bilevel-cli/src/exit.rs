@@ -42,11 +42,13 @@ pub fn report_panics_in_one_sentence() {
     std::panic::set_hook(Box::new(|panic| {
         let place =
             panic.location().map_or_else(String::new, |at| format!(" at {}:{}", at.file(), at.line()));
-        let said = panic.payload_as_str().unwrap_or("no message");
+        let payload = panic.payload();
+        let said =
+            payload.downcast_ref::<&str>().copied().or(payload.downcast_ref::<String>().map(String::as_str));
         eprintln!(
             "error: this is a defect of bilevel {}{place} ({}); please report it with the command that led here",
             env!("CARGO_PKG_VERSION"),
-            one_line(said)
+            one_line(said.unwrap_or("no message"))
         );
     }));
 }
