@@ -44,7 +44,7 @@ lint-python: .venv/lint/ruff-$(RUFF_VERSION) ## ruff on the Python files
 	$(RUFF) format --check .
 
 test-rust: ## unit, property, integration and documentation tests; the report in a browser where there is one
-	@find_browser() { for b in $(BROWSERS); do command -v "$$b" && return; done; return 1; }; \
+	@find_browser() { for b in $${BILEVEL_CHROMIUM:-} $(BROWSERS); do command -v "$$b" && return; done; return 1; }; \
 	find_browser >/dev/null || $(MAKE) --no-print-directory browser || true; \
 	if browser=$$(find_browser); then \
 	  echo "The report is tested in $$browser."; export BILEVEL_REQUIRE_BROWSER=1; \

@@ -33,6 +33,11 @@ pub(crate) fn significant(x: f64, digits: usize) -> String {
     text.replace('-', "−").replace("e−", "e-")
 }
 
+/// A number rounded to `digits` significant digits even where it has more before the point: `498,000`.
+pub(crate) fn rounded(x: f64, digits: usize) -> String {
+    number(format!("{:.*e}", digits.saturating_sub(1), x).parse().unwrap_or(x))
+}
+
 /// A fraction as a percentage to two or three digits: `51 %`, `99.3 %`.
 pub(crate) fn percent(fraction: f64) -> String {
     if !fraction.is_finite() {
@@ -136,6 +141,8 @@ mod tests {
         assert_eq!(percent(-0.123), "−12 %");
         assert_eq!(percent(1.0), "100 %");
         assert_eq!(percent(f64::NAN), "not known");
+        assert_eq!(rounded(498_144.0, 3), "498,000");
+        assert_eq!(rounded(f64::INFINITY, 3), "∞");
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! The words for settings and reasons, the same in every section, and the same as the command's options where there is one.
 
-use bilevel::data::{SplitSettings, Task};
+use bilevel::data::{FeatureNames, SplitSettings, Task};
 use bilevel::fit::{Fit, FitSettings, LossKind, OuterKind, PenaltyKind, PredictionOrigin, WeightsKind};
 use bilevel::hypergradient::BiactivePolicy;
 use bilevel::outer::StopReason;
+use maud::{Markup, html};
 
 use crate::text::{count, number, percent};
 
@@ -111,6 +112,24 @@ pub(crate) fn lambda_with_ratio(lambda: f64, lambda_max: f64) -> String {
     } else if ratio <= 1.0 + 1e-9 {
         format!("λ = {} (λ_max or more)", number(lambda))
     } else {
-        format!("λ = {} (λ_max/{})", number(lambda), crate::text::significant(ratio, 2))
+        format!("λ = {} (λ_max/{})", number(lambda), crate::text::rounded(ratio, 3))
+    }
+}
+
+/// Text in which λ_max is set with a subscript.
+pub(crate) fn math(text: &str) -> Markup {
+    html! {
+        @for (i, part) in text.split("λ_max").enumerate() {
+            @if i > 0 { "λ" sub { "max" } }
+            (part)
+        }
+    }
+}
+
+/// What feature j is called: its name, or `feature 12` where the file has no names.
+pub(crate) fn feature(fit: &Fit, j: usize) -> String {
+    match &fit.model.feature_names {
+        FeatureNames::Counted { .. } => format!("feature {}", fit.model.feature_names.name(j)),
+        FeatureNames::Named(_) => fit.model.feature_names.name(j),
     }
 }

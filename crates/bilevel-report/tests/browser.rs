@@ -1,8 +1,11 @@
 //! The report in a headless Chromium: no console error, no network request, no empty plot, no sideways scrolling, readable text;
-//! on a phone and on a desk, by day and by night.
+//! on a phone and on a desk, by day and by night, and on paper (where someone who prefers the dark still wants a white page).
 //!
 //! Set `BILEVEL_CHROMIUM` to the browser if it is not on the path; with `BILEVEL_REQUIRE_BROWSER=1` its absence is a failure.
 //! With `BILEVEL_REPORT_PNG=DIR` the pictures are kept.
+
+// A browser that does not answer, or a folder that cannot be written, fails the test with a sentence.
+#![allow(clippy::expect_used)]
 
 #[path = "common/browser.rs"]
 mod chromium;
@@ -51,21 +54,23 @@ const MEASURE: &str = r"(() => {
     if (c < 4.5) faults.push('contrast ' + c.toFixed(1) + ' of ' + e.tagName + ': ' + e.textContent.slice(0, 40));
   }
   const bars = document.querySelector('circle[data-t], rect[data-t]');
-  if (bars) {
+  if (bars && !matchMedia('print').matches) {
     const b = bars.getBoundingClientRect();
     bars.dispatchEvent(new PointerEvent('pointerdown', { bubbles: true, clientX: b.left + b.width / 2, clientY: b.top + b.height / 2 }));
     if (document.getElementById('tip').hidden || !document.getElementById('tip').textContent) faults.push('a touched mark says nothing');
     document.dispatchEvent(new KeyboardEvent('keydown', { key: 'Escape' }));
     if (!document.getElementById('tip').hidden) faults.push('Escape does not hide the tip');
   }
+  if (matchMedia('print').matches && luminance(getComputedStyle(document.body).backgroundColor) < 0.99) faults.push('dark paper');
   return { faults, plots: plots.length, scheme: matchMedia('(prefers-color-scheme: dark)').matches, width: innerWidth };
 })()";
 
-const VIEWS: [View; 4] = [
-    View { width: 375, height: 812, dark: false },
-    View { width: 375, height: 812, dark: true },
-    View { width: 1280, height: 900, dark: false },
-    View { width: 1280, height: 900, dark: true },
+const VIEWS: [View; 5] = [
+    View { width: 375, height: 812, dark: false, print: false },
+    View { width: 375, height: 812, dark: true, print: false },
+    View { width: 1280, height: 900, dark: false, print: false },
+    View { width: 1280, height: 900, dark: true, print: false },
+    View { width: 794, height: 1123, dark: true, print: true },
 ];
 
 /// Everything that is wrong with a visited page.
@@ -99,7 +104,11 @@ fn written(name: &str, html: &str) -> PathBuf {
 fn keep_picture(browser: &mut Browser, name: &str, view: View) {
     let Some(dir) = std::env::var_os("BILEVEL_REPORT_PNG") else { return };
     std::fs::create_dir_all(&dir).expect("the folder for pictures can be made");
-    let scheme = if view.dark { "dark" } else { "light" };
+    let scheme = match view {
+        View { print: true, .. } => "print",
+        View { dark: true, .. } => "dark",
+        _ => "light",
+    };
     let picture = base64(&browser.screenshot(view));
     std::fs::write(Path::new(&dir).join(format!("{name}-{}-{scheme}.png", view.width)), picture)
         .expect("writable");

@@ -3,7 +3,7 @@
 mod common;
 
 use bilevel::data::SplitSettings;
-use bilevel::fit::Fit;
+use bilevel::fit::{Fit, PenaltyKind, WeightsKind};
 use bilevel_report::render;
 
 use common::fits;
@@ -39,7 +39,7 @@ fn the_headline_says_what_was_learned() {
     let text = words(&fits::regression());
     assert!(
         text.contains(
-            "bilevel chose λ = 0.003981 (λ_max/116) by 5-fold cross-validation: 7 of 10 features carry the model; \
+            "bilevel chose λ = 0.003981 (λmax/116) by 5-fold cross-validation: 7 of 10 features carry the model; \
              on 88 test samples it explains 51 % of the variance."
         ),
         "{text}"
@@ -57,13 +57,31 @@ fn without_a_test_set_the_page_says_how_to_get_one() {
 #[test]
 fn the_command_repeats_what_differs_from_the_defaults() {
     let mut fit = fits::regression();
-    assert!(words(&fit).contains("bilevel fit --test-fraction 0.2 --seed 0"));
+    assert!(words(&fit).contains("bilevel fit diabetes --test-fraction 0.2 --seed 0"));
     fit.record.data.name = "my data.csv".into();
     fit.record.settings.split = SplitSettings::Holdout(0.25);
     fit.record.settings.standardize = true;
     fit.record.settings.tolerance = 1e-8;
     let text = words(&fit);
     assert!(text.contains("bilevel fit &#39;my data.csv&#39; --holdout 0.25 --test-fraction 0.2 --standardize --tol 1e-8 --seed 0") || text.contains("bilevel fit 'my data.csv' --holdout 0.25 --test-fraction 0.2 --standardize --tol 1e-8 --seed 0"), "{text}");
+}
+
+#[test]
+fn group_weights_and_a_ridge_part_are_told() {
+    let mut fit = fits::classes();
+    fit.record.weights.kind = WeightsKind::Group;
+    fit.record.weights.theta = Vec::new();
+    fit.record.weights.ridge = 0.25;
+    fit.record.settings.weights = WeightsKind::Group;
+    fit.record.settings.penalty = PenaltyKind::ElasticNet;
+    let text = words(&fit);
+    assert!(
+        text.contains("bilevel learned one weight for each group of features by 5-fold cross-validation")
+    );
+    assert!(text.contains(
+        "bilevel fit mail/train.svm.gz --penalty elastic-net --weights group --groups FILE --seed 0"
+    ));
+    assert!(text.contains("0.25 (learned)") && text.contains("A ridge term with α = 0.25 joins them."));
 }
 
 #[test]

@@ -20,3 +20,8 @@ mod serde_float;
 pub mod solver;
 
 pub use error::{Error, Result};
+
+/// The examples of the README, compiled as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+pub struct Readme;

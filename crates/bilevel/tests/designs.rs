@@ -1,5 +1,7 @@
 //! All storages of a design matrix are one matrix: dense, compressed columns, single precision and scaled agree in every product.
 
+#![allow(clippy::unwrap_used)] // the helpers make matrices that are valid by construction
+
 use bilevel::Error;
 use bilevel::design::{CscMatrix, DenseMatrix, Design, DesignMatrix, ScaledDesign};
 use proptest::prelude::*;
@@ -90,6 +92,9 @@ fn assert_is_the_matrix(design: &impl DesignMatrix, expected: &Entries, v: &[f64
         let mut out = v.to_vec();
         design.column_axpy(j, s, &mut out);
         assert!((0..n).all(|i| out[i] == v[i] + s * column(i)));
+        let mut out = vec![s; n];
+        design.column_weighted_axpy(j, s, v, &mut out);
+        assert!((0..n).all(|i| out[i] == s + s * v[i] * column(i)));
     }
     let mut transposed = vec![f64::NAN; p];
     design.transpose_product_into(v, &mut transposed);

@@ -3,19 +3,24 @@
 //! Colours, line widths and text sizes come from the page's style sheet by class, so that the same drawing serves light, dark and print.
 //! Widely used plotting crates fix their colours and sizes in the drawing; that is why this one is here. Everything is escaped by `maud`.
 
+mod bars;
 mod scale;
+mod thinning;
 
 use std::fmt::Write as _;
 
 use maud::{Markup, html};
 
+pub(crate) use bars::{Bar, bars};
 pub(crate) use scale::Scale;
+use scale::{Tick, roomy};
+pub(crate) use thinning::{evenly_in_log_rank, thinned};
 
 /// Width of every drawing in its own units; heights vary. Text is 12 units high on narrow screens.
 const WIDTH: f64 = 400.0;
 /// Height of text, and the width of an average character, in units.
 const TEXT: f64 = 12.0;
-const CHARACTER: f64 = 6.6;
+const CHARACTER: f64 = 7.2;
 /// Up to this many points are drawn one by one (and can be touched); more become one path.
 const MANY: usize = 500;
 
@@ -127,9 +132,9 @@ impl Plot {
         self
     }
 
-    /// Number of ticks that the x axis has room for.
-    pub(crate) fn x_ticks(&self) -> Vec<f64> {
-        self.x.scale.ticks(5).into_iter().map(|t| t.value).collect()
+    /// Where the x axis has its ticks.
+    pub(crate) fn x_ticks(&self) -> Vec<Tick> {
+        roomy(self.x.scale.ticks(5), self.right() - self.left, CHARACTER)
     }
 
     /// Whether nothing that shows data has been drawn.
@@ -138,7 +143,7 @@ impl Plot {
     }
 
     fn right(&self) -> f64 {
-        WIDTH - 12.0
+        WIDTH - 16.0
     }
 
     fn bottom(&self) -> f64 {
@@ -207,7 +212,11 @@ impl Plot {
             self.data(html! { path class={ "cloud " (color.class()) } d=(path) {} });
             return;
         }
-        let radius = if placed.len() > 120 { "2.2" } else { "3" };
+        let radius = match placed.len() {
+            0..=40 => "3",
+            41..=120 => "2.3",
+            _ => "1.8",
+        };
         self.data(html! {
             g class=(color.class()) {
                 @for ((x, y), dot) in &placed {
@@ -254,20 +263,16 @@ impl Plot {
         let (top, bottom) = (self.top, self.bottom());
         self.marks.push(html! {
             line class={ "rule " (color.class()) } x1=(coordinate(x)) x2=(coordinate(x)) y1=(coordinate(top)) y2=(coordinate(bottom)) {}
-            text class={ "mark-label " (color.class()) } x=(coordinate(text_x)) y=(coordinate(text_y)) text-anchor=(anchor) { (label) }
+            text class={ "mark-label " (color.class()) } x=(coordinate(text_x)) y=(coordinate(text_y)) text-anchor=(anchor) { (subscripted(label)) }
         });
     }
 
-    /// A shaded stretch of the x axis with a short label at its top.
-    pub(crate) fn stretch(&mut self, (from, to): (f64, f64), label: &str, shaded: bool) {
+    /// A shaded stretch of the x axis, behind the marks that follow.
+    pub(crate) fn stretch(&mut self, (from, to): (f64, f64)) {
         if let (Some(x0), Some(x1)) = (self.place_x(from), self.place_x(to)) {
-            let room = ((x1 - x0) / CHARACTER) as usize;
             let (top, bottom) = (self.top, self.bottom());
             self.marks.push(html! {
-                @if shaded { rect class="stretch" x=(coordinate(x0)) y=(coordinate(top)) width=(coordinate(x1 - x0)) height=(coordinate(bottom - top)) {} }
-                @if label.chars().count() <= room {
-                    text class="stretch-label" x=(coordinate(0.5 * (x0 + x1))) y=(coordinate(top + TEXT)) text-anchor="middle" { (label) }
-                }
+                rect class="stretch" x=(coordinate(x0)) y=(coordinate(top)) width=(coordinate(x1 - x0)) height=(coordinate(bottom - top)) {}
             });
         }
     }
@@ -279,7 +284,7 @@ impl Plot {
         html! {
             svg class="plot" viewBox={ "0 0 " (WIDTH) " " (self.height) } role="img" aria-label=(self.description) {
                 g class="axes" {
-                    @for tick in self.x.scale.ticks(5) {
+                    @for tick in self.x_ticks() {
                         @if let Some(x) = self.place_x(tick.value) {
                             line class="grid" x1=(coordinate(x)) x2=(coordinate(x)) y1=(coordinate(top)) y2=(coordinate(bottom)) {}
                             text x=(coordinate(x)) y=(coordinate(bottom + 15.0)) text-anchor="middle" { (tick.label) }
@@ -300,7 +305,7 @@ impl Plot {
                         text class="axis-name" x=(coordinate(0.5 * (left + right))) y=(coordinate(TEXT)) text-anchor="middle" { (name) }
                     }
                     text class="axis-name" x=(coordinate(0.5 * (left + right))) y=(coordinate(self.height - 6.0)) text-anchor="middle" { (self.x.name) }
-                    text class="axis-name" transform={ "translate(12 " (coordinate(middle_y)) ") rotate(-90)" } text-anchor="middle" { (self.y.name) }
+                    text class="axis-name" transform={ "translate(12 " (coordinate(middle_y)) ") rotate(-90)" } text-anchor="middle" { (crate::text::shortened(&self.y.name, (self.height / CHARACTER) as usize)) }
                 }
                 g class="marks" { @for mark in &self.marks { (mark) } }
                 path class="frame" d={ "M" (coordinate(left)) " " (coordinate(top)) "V" (coordinate(bottom)) "H" (coordinate(right)) } {}
@@ -309,50 +314,14 @@ impl Plot {
     }
 }
 
-/// One row of a bar chart.
-#[derive(Debug, Clone)]
-pub(crate) struct Bar {
-    pub name: String,
-    pub value: f64,
-    pub tip: String,
-}
-
-/// Named horizontal bars from zero, positive ones to the right in blue and negative ones to the left in vermillion.
-pub(crate) fn bars(description: &str, axis_name: &str, rows: &[Bar]) -> Option<Markup> {
-    const ROW: f64 = 18.0;
-    const NAME_CHARACTERS: usize = 17;
-    let scale = Scale::linear(rows.iter().map(|r| r.value))?.including(0.0);
-    let longest = rows.iter().map(|r| r.name.chars().count().min(NAME_CHARACTERS)).max().unwrap_or(0);
-    let (left, right) = (8.0 + CHARACTER * (longest as f64 + 0.5), WIDTH - 12.0);
-    let bottom = 6.0 + ROW * rows.len() as f64;
-    let height = bottom + 40.0;
-    let place = |v: f64| scale.position(v).map(|t| left + (right - left) * t);
-    let zero = place(0.0)?;
-    Some(html! {
-        svg class="plot" viewBox={ "0 0 " (WIDTH) " " (height) } role="img" aria-label=(description) {
-            g class="axes" {
-                @for tick in scale.ticks(4) {
-                    @if let Some(x) = place(tick.value) {
-                        line class="grid" x1=(coordinate(x)) x2=(coordinate(x)) y1="4" y2=(coordinate(bottom)) {}
-                        text x=(coordinate(x)) y=(coordinate(bottom + 15.0)) text-anchor="middle" { (tick.label) }
-                    }
-                }
-                @for (i, row) in rows.iter().enumerate() {
-                    text x=(coordinate(left - 6.0)) y=(coordinate(6.0 + ROW * i as f64 + 13.0)) text-anchor="end" { (crate::text::shortened(&row.name, NAME_CHARACTERS)) }
-                }
-                text class="axis-name" x=(coordinate(0.5 * (left + right))) y=(coordinate(height - 6.0)) text-anchor="middle" { (axis_name) }
-            }
-            g class="marks" {
-                @for (i, row) in rows.iter().enumerate() {
-                    @if let Some(x) = place(row.value) {
-                        rect class={ "bar " (if row.value < 0.0 { Color::Vermillion.class() } else { Color::Blue.class() }) }
-                            x=(coordinate(x.min(zero))) y=(coordinate(8.5 + ROW * i as f64)) width=(coordinate((x - zero).abs().max(0.8))) height="13" data-t=(row.tip) {}
-                    }
-                }
-            }
-            line class="frame" x1=(coordinate(zero)) x2=(coordinate(zero)) y1="4" y2=(coordinate(bottom)) {}
+/// λ_max with a subscript, as SVG sets it.
+fn subscripted(label: &str) -> Markup {
+    html! {
+        @match label.strip_suffix("_max") {
+            Some(letter) => { (letter) tspan dy="3" font-size="80%" { "max" } },
+            None => (label),
         }
-    })
+    }
 }
 
 /// A plot with its finding as title, a legend and a note; where there is nothing to draw, `nothing` says why.
@@ -383,15 +352,6 @@ pub(crate) fn framed(finding: &str, drawing: Markup, legend: &[(Color, &str)], n
 /// What stands in place of a plot that has nothing to show.
 pub(crate) fn explanation(finding: &str, why: &str) -> Markup {
     html! { div class="explanation" { h3 { (finding) } p { (why) } } }
-}
-
-/// At most about `limit` of the items, evenly spaced, always with the first and the last.
-pub(crate) fn thinned<T: Clone>(items: &[T], limit: usize) -> Vec<T> {
-    if items.len() <= limit || limit < 2 {
-        return items.to_vec();
-    }
-    let last = items.len() - 1;
-    (0..limit).map(|i| items[i * last / (limit - 1)].clone()).collect()
 }
 
 fn push_point(path: &mut String, command: char, (x, y): (f64, f64)) {
@@ -434,21 +394,5 @@ mod tests {
         plot.line(Color::Blue, &[(0.5, 0.5)]);
         let text = figure("Nothing", plot, &[], html! {}).into_string();
         assert!(!text.contains("<svg") && text.contains("not finite"), "{text}");
-    }
-
-    #[test]
-    fn thinning_keeps_the_ends_and_the_order() {
-        let items: Vec<usize> = (0..1001).collect();
-        let thin = thinned(&items, 101);
-        assert_eq!((thin.len(), thin[0], thin[100]), (101, 0, 1000));
-        assert!(thin.windows(2).all(|w| w[1] - w[0] == 10));
-        assert_eq!(thinned(&items[..3], 5), [0, 1, 2]);
-    }
-
-    #[test]
-    fn names_are_escaped_in_drawings() {
-        let rows = [Bar { name: "<script>&\"".into(), value: 1.0, tip: "<b>".into() }];
-        let svg = bars("d", "coefficient", &rows).unwrap().into_string();
-        assert!(!svg.contains("<script>") && svg.contains("&lt;script&gt;&amp;"), "{svg}");
     }
 }

@@ -29,6 +29,8 @@ pub(crate) struct Scale {
     /// Ends of the interval; logarithms (base 10) of them on a log scale.
     low: f64,
     high: f64,
+    /// Whether ticks between whole numbers would make no sense.
+    whole: bool,
 }
 
 impl Scale {
@@ -48,6 +50,11 @@ impl Scale {
     /// A linear scale over exactly [low, high].
     pub(crate) fn fixed(low: f64, high: f64) -> Self {
         Self::around(Kind::Linear, low, high, 0.0)
+    }
+
+    /// A linear scale for the numbers 1, 2, …, n, with ticks at whole numbers only.
+    pub(crate) fn counting(n: usize) -> Self {
+        Self { whole: true, ..Self::fixed(0.5, n as f64 + 0.5) }
     }
 
     /// Logarithmic where all drawable values are positive and span more than a factor of `ratio`, else linear.
@@ -81,9 +88,11 @@ impl Scale {
         };
         let (low, high) = (low - half, high + half);
         match kind {
-            Kind::Linear => Self { kind, low, high },
-            // Air must not reach beyond the powers of ten that doubles hold.
-            Kind::Log => Self { kind, low: low.max(-323.0), high: high.min(308.0) },
+            Kind::Linear => Self { kind, low, high, whole: false },
+            // Air must not reach beyond what is drawable.
+            Kind::Log => {
+                Self { kind, low: low.max(-323.0), high: high.min(LARGEST.log10() - 1.0), whole: false }
+            }
         }
     }
 
@@ -97,7 +106,8 @@ impl Scale {
     /// Where `value` lies: 0 at the low end, 1 at the high end, clamped; `None` for what this scale cannot show.
     pub(crate) fn position(&self, value: f64) -> Option<f64> {
         let coordinate = self.coordinate(value);
-        coordinate.is_finite().then(|| ((coordinate - self.low) / (self.high - self.low)).clamp(0.0, 1.0))
+        (coordinate.is_finite() && value.abs() <= LARGEST)
+            .then(|| ((coordinate - self.low) / (self.high - self.low)).clamp(0.0, 1.0))
     }
 
     /// Whether this is a logarithmic scale.
@@ -108,10 +118,17 @@ impl Scale {
     /// At most about `target` + 2 ticks at round numbers within the scale.
     pub(crate) fn ticks(&self, target: usize) -> Vec<Tick> {
         match self.kind {
-            Kind::Linear => linear_ticks(self.low, self.high, target),
+            Kind::Linear => linear_ticks(self.low, self.high, target, if self.whole { 1.0 } else { 0.0 }),
             Kind::Log => log_ticks(self.low, self.high, target),
         }
     }
+}
+
+/// The ticks, or every second, third, … of them, so that labels of `character` units each do not run into each other on `length`.
+pub(crate) fn roomy(ticks: Vec<Tick>, length: f64, character: f64) -> Vec<Tick> {
+    let longest = ticks.iter().map(|t| t.label.chars().count() + 1).max().unwrap_or(0);
+    let every = (longest as f64 * character * ticks.len() as f64 / length).ceil().max(1.0) as usize;
+    ticks.into_iter().step_by(every).collect()
 }
 
 /// Smallest and largest of the values that are not NaN.
@@ -130,8 +147,8 @@ fn round_step(span: f64, target: usize) -> f64 {
     factor * power
 }
 
-fn linear_ticks(low: f64, high: f64, target: usize) -> Vec<Tick> {
-    let step = round_step(high - low, target);
+fn linear_ticks(low: f64, high: f64, target: usize, smallest_step: f64) -> Vec<Tick> {
+    let step = round_step(high - low, target).max(smallest_step);
     if !step.is_normal() {
         return Vec::new();
     }
@@ -147,11 +164,11 @@ fn log_ticks(low: f64, high: f64, target: usize) -> Vec<Tick> {
     let decades = high - low;
     // Less than half a decade: round numbers on the data's own scale say more than powers of ten.
     if decades < 0.5 {
-        return linear_ticks(10f64.powf(low), 10f64.powf(high), target.min(4));
+        return linear_ticks(10f64.powf(low), 10f64.powf(high), target.min(4), 0.0);
     }
     let multiples: &[f64] = if decades < 1.2 {
         &[1.0, 2.0, 5.0]
-    } else if decades < 2.0 {
+    } else if decades < 2.2 {
         &[1.0, 3.0]
     } else {
         &[1.0]
@@ -171,7 +188,7 @@ fn log_ticks(low: f64, high: f64, target: usize) -> Vec<Tick> {
 
 fn linear_label(value: f64, step: f64) -> String {
     let magnitude = value.abs().max(step);
-    if magnitude >= 1e7 || magnitude < 1e-4 {
+    if !(1e-4..1e7).contains(&magnitude) {
         let exponent = magnitude.log10().floor() as i32;
         let decimals = (f64::from(exponent) - step.log10().floor()).clamp(0.0, 6.0) as usize;
         let mantissa = value / 10f64.powi(exponent);
@@ -227,6 +244,7 @@ mod tests {
         assert_eq!(scale.position(0.0), Some(0.25));
         assert_eq!(scale.position(9.0), Some(1.0));
         assert_eq!(scale.position(f64::NAN), None);
+        assert_eq!(scale.position(f64::MAX), None);
     }
 
     #[test]
@@ -243,6 +261,8 @@ mod tests {
     fn ticks_are_round_numbers() {
         assert_eq!(labels(&Scale::fixed(0.0, 1.0).ticks(5)), ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
         assert_eq!(labels(&Scale::fixed(-130.0, 240.0).ticks(4)), ["−100", "0", "100", "200"]);
+        assert_eq!(labels(&Scale::counting(1).ticks(5)), ["1"]);
+        assert_eq!(labels(&Scale::counting(3).ticks(5)), ["1", "2", "3"]);
         assert_eq!(labels(&Scale::fixed(0.0, 3e4).ticks(3)), ["0", "10,000", "20,000", "30,000"]);
         assert_eq!(labels(&Scale::fixed(0.0, 4e9).ticks(4)), ["0", "1·10⁹", "2·10⁹", "3·10⁹", "4·10⁹"]);
         assert_eq!(labels(&Scale::log([0.01, 100.0]).unwrap().ticks(6)), ["0.01", "0.1", "1", "10", "100"]);
@@ -285,6 +305,13 @@ mod tests {
         assert!(Scale::automatic(&[1.0, 100.0], 20.0).unwrap().is_log());
         assert!(!Scale::automatic(&[1.0, 10.0], 20.0).unwrap().is_log());
         assert!(!Scale::automatic(&[0.0, 100.0], 20.0).unwrap().is_log());
+    }
+
+    #[test]
+    fn long_labels_get_room() {
+        let ticks = Scale::fixed(0.0, 5e4).ticks(5);
+        assert_eq!(labels(&roomy(ticks.clone(), 400.0, 7.0)).len(), 6);
+        assert_eq!(labels(&roomy(ticks, 200.0, 7.0)), ["0", "20,000", "40,000"]);
     }
 
     #[test]

@@ -40,7 +40,7 @@ pub(crate) fn certificate(fit: &Fit) -> Markup {
                     @let (class, words) = statement.standing.words();
                     div {
                         dt { (statement.name) " " span class={ "standing " (class) } { (words) } }
-                        dd { strong { (statement.value) } " " (statement.meaning) }
+                        dd { strong { (statement.value) } " " (crate::words::math(&statement.meaning)) }
                     }
                 }
             }

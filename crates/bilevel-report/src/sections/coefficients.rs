@@ -4,7 +4,9 @@ use bilevel::data::Task;
 use bilevel::fit::Fit;
 use maud::{Markup, html};
 
-use crate::plot::{Axis, Bar, Color, Dot, Plot, Scale, bars, explanation, figure, framed, thinned};
+use crate::plot::{
+    Axis, Bar, Color, Dot, Plot, Scale, bars, evenly_in_log_rank, explanation, figure, framed,
+};
 use crate::text::{count, counted, name, number, percent, shortened};
 use crate::words;
 
@@ -20,7 +22,7 @@ pub(crate) fn coefficients(fit: &Fit) -> Markup {
         return explanation(
             "No coefficient differs from zero",
             &format!(
-                "The penalty that predicted best removed every feature: the model is the constant {}. Either the features say nothing \
+                "The penalty that predicted best removed every feature; the intercept, {}, is all that is left. Either the features say nothing \
                  about the target that these samples could show, or there are too few samples.",
                 number(fit.model.intercept)
             ),
@@ -47,12 +49,11 @@ fn largest_first(fit: &Fit) -> Vec<(usize, f64)> {
 }
 
 fn named_bars(fit: &Fit, sorted: &[(usize, f64)]) -> Markup {
-    let names = &fit.model.feature_names;
     let rows: Vec<Bar> = sorted
         .iter()
         .take(NAMED)
         .map(|&(j, c)| {
-            let full = names.name(j);
+            let full = words::feature(fit, j);
             Bar { tip: format!("{}: {}", name(&full), number(c)), name: full, value: c }
         })
         .collect();
@@ -80,10 +81,10 @@ fn named_bars(fit: &Fit, sorted: &[(usize, f64)]) -> Markup {
 fn bars_finding(rows: &[Bar], n: usize) -> String {
     let named = |row: &Bar| format!("{} ({})", shortened(&row.name, 24), number(row.value));
     match rows {
-        [only] => format!("{} is the only feature in the model", named(only)),
+        [only] => format!("The only feature in the model: {}", named(only)),
         [first, second] => format!("Two features carry the model: {} and {}", named(first), named(second)),
         [first, second, ..] => {
-            format!("{} and {} are the largest of {} coefficients", named(first), named(second), count(n))
+            format!("The largest of {} coefficients: {} and {}", count(n), named(first), named(second))
         }
         [] => String::new(),
     }
@@ -92,32 +93,28 @@ fn bars_finding(rows: &[Bar], n: usize) -> String {
 fn by_rank(fit: &Fit, sorted: &[(usize, f64)]) -> Markup {
     let total: f64 = sorted.iter().map(|(_, c)| c.abs()).sum();
     let top: f64 = sorted.iter().take(10).map(|(_, c)| c.abs()).sum();
-    let finding = format!(
-        "The 10 largest of {} coefficients carry {} of the total magnitude",
-        count(sorted.len()),
-        percent(top / total)
-    );
-    let ranked: Vec<Dot> = sorted
-        .iter()
-        .enumerate()
-        .map(|(i, &(j, c))| {
-            let tip = format!(
-                "rank {}: {}, {}",
-                count(i + 1),
-                shortened(&fit.model.feature_names.name(j), 40),
-                number(c)
-            );
+    let finding = if total.is_finite() {
+        let share = percent(top / total);
+        format!("The 10 largest of {} coefficients carry {share} of the total magnitude", count(sorted.len()))
+    } else {
+        format!("The {} coefficients by rank", count(sorted.len()))
+    };
+    let drawn: Vec<Dot> = evenly_in_log_rank(sorted.len(), DRAWN)
+        .into_iter()
+        .map(|i| {
+            let (j, c) = sorted[i];
+            let tip =
+                format!("rank {}: {}, {}", count(i + 1), shortened(&words::feature(fit, j), 40), number(c));
             Dot::new(i as f64 + 1.0, c.abs(), tip)
         })
         .collect();
-    let (Some(x), Some(y)) = (Scale::log([1.0, sorted.len() as f64]), Scale::log(ranked.iter().map(|d| d.y)))
+    let (Some(x), Some(y)) = (Scale::log([1.0, sorted.len() as f64]), Scale::log(drawn.iter().map(|d| d.y)))
     else {
         return explanation(&finding, "The coefficients are too large to be drawn.");
     };
     let description = format!("Magnitude of the coefficients by rank. {finding}");
     let mut plot =
         Plot::new(description, Axis::new("rank of the feature", x), Axis::new("|coefficient|", y), 270.0);
-    let drawn = evenly_in_log_rank(&ranked);
     plot.line(Color::Blue, &drawn.iter().map(|d| (d.x, d.y)).collect::<Vec<_>>());
     plot.dots(Color::Blue, &drawn);
     let zero = fit.model.n_features.saturating_sub(sorted.len());
@@ -126,22 +123,4 @@ fn by_rank(fit: &Fit, sorted: &[(usize, f64)]) -> Markup {
         (counted(zero, "feature")) " with coefficient zero " @if zero == 1 { "is" } @else { "are" } " not drawn."
     };
     figure(&finding, plot, &[], note)
-}
-
-/// All of the first ranks and ever fewer of the later ones, as a log axis shows them.
-fn evenly_in_log_rank(ranked: &[Dot]) -> Vec<Dot> {
-    let mut last = 0.0;
-    let apart = (ranked.len() as f64).ln() / DRAWN as f64;
-    let kept: Vec<Dot> = ranked
-        .iter()
-        .filter(|dot| {
-            let keep = dot.x <= 30.0 || (dot.x / last).ln() >= apart || dot.x == ranked.len() as f64;
-            if keep {
-                last = dot.x;
-            }
-            keep
-        })
-        .cloned()
-        .collect();
-    thinned(&kept, DRAWN)
 }

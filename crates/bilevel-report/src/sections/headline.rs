@@ -1,7 +1,7 @@
 //! What was learned, in a sentence, in six numbers, and with the one caution that matters.
 
 use bilevel::data::Task;
-use bilevel::fit::{Fit, ScoreRecord, WeightsKind};
+use bilevel::fit::{Fit, LossKind, ScoreRecord, WeightsKind};
 use bilevel::outer::StopReason;
 use maud::{Markup, html};
 
@@ -14,13 +14,13 @@ pub(crate) fn headline(fit: &Fit) -> Markup {
     html! {
         header {
             p class="kicker" { "bilevel " (record.version) " · " (name(&record.data.name)) }
-            h1 { (sentence(fit)) }
+            h1 { (words::math(&sentence(fit))) }
             div class="tiles" {
                 @for tile in tiles(fit) {
                     div class="tile" {
                         span class="tile-name" { (tile.name) }
                         span class="tile-value" { (tile.value) }
-                        span class="tile-note" { (tile.note) }
+                        span class="tile-note" { (words::math(&tile.note)) }
                     }
                 }
             }
@@ -159,12 +159,14 @@ fn caution(fit: &Fit) -> Markup {
     html! {
         "The search minimized the " (criterion.name) ", so the value it ended with (" (number(criterion.value))
         ") flatters the model: the smallest of many noisy numbers is small partly by luck. "
-        @if fit.record.test.is_some() {
-            "Quote the test score: its rows took no part in the search or in the fit."
+        @if let Some(test) = &fit.record.test {
+            "Quote the test score: its rows took no part in the search or in the fit. In the unit of the criterion they have the loss "
+            (number(test.loss)) ", and the best constant has " (number(test.baseline_loss)) "."
         } @else {
             "There is no test score to quote. To get one, put rows aside before anything else happens: run again with "
             code { "--test-fraction 0.2" } ", or give a file with " code { "--test FILE" } "."
         }
+        @if fit.record.loss == LossKind::Squared { " (Squared errors are halved here, ½(truth − prediction)², as in training.)" }
     }
 }
 

@@ -27,7 +27,7 @@ pub(crate) fn predictions(fit: &Fit) -> Markup {
                 None => (explanation(
                     "No predictions in this record",
                     "Predictions are shown when the report is written right after a fit. The file model.json does not hold them: \
-                     run `bilevel evaluate model.json DATA` to score the model on data.",
+                     the command “bilevel evaluate” scores the model on any data.",
                 )),
                 Some(predictions) => {
                     (provenance(predictions))
@@ -69,7 +69,7 @@ fn scatter(predictions: &Predictions) -> Markup {
     let finding = match summary.r2 {
         Some(r2) if r2 > 0.0 => format!("Predictions explain {} of the variance on {who}", percent(r2)),
         Some(r2) => format!("Predictions are no better than the mean on {who} (R² = {})", significant(r2, 2)),
-        None => format!("The truth is the same on all {who}"),
+        None => format!("The truth does not vary on these {}", words::origin(predictions.origin)),
     };
     let shown = thinned(&pairs, DRAWN);
     let values: Vec<f64> = shown.iter().flat_map(|&(b, z)| [b, z]).collect();

@@ -16,7 +16,8 @@ pub(crate) fn reproduce(fit: &Fit) -> Markup {
             pre { code { (command(fit)) } }
             p class="note" {
                 "Same data, version " (record.version) " and seed " (record.settings.seed) " give the same answer, with any number of threads. "
-                "Words in capitals stand for files that the record does not name" @if !is_embedded(fit) { "; add " code { "--target" } " if the file needs it" } "."
+                "The record holds the name of the data without its folder, and neither the target's column (" code { "--target" }
+                ", if the file needs it) nor the files that words in capitals stand for."
             }
             div class="pair" {
                 (table("Data", data_rows(fit)))
@@ -30,10 +31,7 @@ pub(crate) fn reproduce(fit: &Fit) -> Markup {
 fn command(fit: &Fit) -> String {
     let settings = &fit.record.settings;
     let defaults = FitSettings::default();
-    let mut words = vec!["bilevel fit".to_string()];
-    if !is_embedded(fit) {
-        words.push(shell_quoted(&fit.record.data.name));
-    }
+    let mut words = vec!["bilevel fit".to_string(), file_argument(&fit.record.data.name)];
     let mut option = |changed: bool, text: String| {
         if changed {
             words.push(text);
@@ -56,8 +54,12 @@ fn command(fit: &Fit) -> String {
     option(settings.l2.is_some(), format!("--l2 {}", settings.l2.unwrap_or_default()));
     option(settings.outer != defaults.outer, format!("--outer {}", words::outer(settings.outer)));
     option(settings.policy != defaults.policy, format!("--policy {}", words::policy(settings.policy)));
+    if let Some(classes) = fit.model.classes.as_ref().filter(|c| c.negative == "rest") {
+        option(true, format!("--positive={}", shell_quoted(&classes.positive)));
+    }
     option(settings.standardize, "--standardize".into());
     option(!settings.intercept, "--no-intercept".into());
+    option(settings.single_precision, "--f32".into());
     option(settings.tolerance != defaults.tolerance, format!("--tol {:e}", settings.tolerance));
     option(settings.max_outer != defaults.max_outer, format!("--max-outer {}", settings.max_outer));
     option(
@@ -68,19 +70,16 @@ fn command(fit: &Fit) -> String {
     words.join(" ")
 }
 
-/// Whether the data are the embedded set, which the command takes when no file is named: Efron's 442 diabetes patients.
-fn is_embedded(fit: &Fit) -> bool {
-    let data = &fit.record.data;
-    data.name == "diabetes" && data.n_features == 10 && data.n_samples + data.n_test == 442
+/// A file's name as an argument: it must not be taken for an option.
+fn file_argument(name: &str) -> String {
+    if name.starts_with('-') { shell_quoted(&format!("./{name}")) } else { shell_quoted(name) }
 }
 
 /// A word as a shell takes it.
 fn shell_quoted(word: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "._-/+:@%".contains(c);
-    if !word.is_empty() && !word.starts_with('-') && word.chars().all(plain) {
+    if !word.is_empty() && word.chars().all(plain) {
         word.to_string()
-    } else if word.starts_with('-') {
-        format!("'./{}'", word.replace('\'', r"'\''"))
     } else {
         format!("'{}'", word.replace('\'', r"'\''"))
     }
@@ -179,7 +178,7 @@ mod tests {
         assert_eq!(shell_quoted("data/a9a.svm"), "data/a9a.svm");
         assert_eq!(shell_quoted("my file"), "'my file'");
         assert_eq!(shell_quoted("it's"), r"'it'\''s'");
-        assert_eq!(shell_quoted("-x"), "'./-x'");
+        assert_eq!(file_argument("-x y"), "'./-x y'");
         assert_eq!(shell_quoted(""), "''");
     }
 }

@@ -5,7 +5,7 @@ use bilevel::outer::Step;
 use maud::{Markup, html};
 
 use crate::plot::{Axis, Color, Dot, Plot, Scale, explanation, figure, thinned};
-use crate::text::{count, counted, number, significant};
+use crate::text::{count, counted, number, rounded, significant};
 use crate::words;
 
 /// Criteria that span more than this factor are drawn on a log scale.
@@ -68,7 +68,8 @@ fn over_lambda(fit: &Fit) -> Markup {
     };
     let description = format!("Criterion as a function of lambda, {} points. {finding}", curve.len());
     let plot = Plot::new(description, Axis::new("λ", x), Axis::new(record.criterion.name.clone(), y), 290.0);
-    let labels = plot.x_ticks().iter().filter_map(|&t| Some((t, features_near(&curve, t)?))).collect();
+    let labels =
+        plot.x_ticks().iter().filter_map(|t| Some((t.value, features_near(&curve, t.value)?))).collect();
     let mut plot = plot.above("features used", labels);
     let band: Vec<_> = curve
         .iter()
@@ -88,7 +89,7 @@ fn over_lambda(fit: &Fit) -> Markup {
         None => plot.rule(Color::Vermillion, best.lambda, "best single λ", 0),
     }
     let note = html! {
-        "To the left the penalty is weak and many features enter; to the right it is strong, and at λ_max = "
+        "To the left the penalty is weak and many features enter; to the right it is strong, and at λ" sub { "max" } " = "
         (number(record.weights.lambda_max)) " the last one leaves. The band is ± one standard error over the validation samples: "
         "values whose bands overlap are hardly different."
     };
@@ -101,7 +102,7 @@ fn about_features(point: &CurvePoint) -> String {
     } else if point.support_size.fract() == 0.0 {
         counted(point.support_size as usize, "feature")
     } else {
-        format!("about {} features", significant(point.support_size, 3))
+        format!("about {} features", rounded(point.support_size, 2))
     }
 }
 
@@ -132,10 +133,10 @@ fn along_the_search(fit: &Fit) -> Markup {
             "No outer step was recorded, so there is no search to show.",
         );
     };
-    let finding = search_finding(&values);
     let n = fit.record.trace.len();
+    let finding = search_finding(&values, n);
     let description = format!("Criterion at each of {n} outer steps. {finding}");
-    let x = Scale::fixed(0.5, n as f64 + 0.5);
+    let x = Scale::counting(n);
     let mut plot = Plot::new(
         description,
         Axis::new("outer step", x),
@@ -145,8 +146,9 @@ fn along_the_search(fit: &Fit) -> Markup {
     let mut legend: Vec<(Color, &str)> = Vec::new();
     for (i, stage) in steps.chunk_by(|a, b| a.1.stage == b.1.stage).enumerate() {
         let color = Color::series(i);
-        let ends = (stage[0].0 as f64 + 0.5, stage[stage.len() - 1].0 as f64 + 1.5);
-        plot.stretch(ends, "", i % 2 == 1);
+        if i % 2 == 1 {
+            plot.stretch((stage[0].0 as f64 + 0.5, stage[stage.len() - 1].0 as f64 + 1.5));
+        }
         let dots: Vec<Dot> = stage.iter().map(|(i, s)| step_dot(*i, s)).collect();
         plot.dots(color, &thinned(&dots, DRAWN));
         if legend.len() < 12 {
@@ -175,16 +177,16 @@ fn step_dot(i: usize, step: &Step) -> Dot {
     Dot { x: i as f64 + 1.0, y: step.value, tip, hollow: !step.accepted }
 }
 
-fn search_finding(values: &[f64]) -> String {
+fn search_finding(values: &[f64], n_steps: usize) -> String {
     let (first, best) = (values[0], values.iter().copied().fold(f64::INFINITY, f64::min));
-    if values.len() == 1 {
+    if n_steps == 1 {
         format!("The search took a single step; the criterion there is {}", number(first))
     } else if best < first {
         format!(
             "The search lowered the criterion from {} to {} in {} steps",
             number(first),
             number(best),
-            count(values.len())
+            count(n_steps)
         )
     } else {
         format!("No step of the search improved on its start, {}", number(first))

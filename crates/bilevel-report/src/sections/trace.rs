@@ -21,11 +21,16 @@ pub(crate) fn trace(fit: &Fit) -> Markup {
             @if trace.is_empty() {
                 (explanation("No steps", "No outer step was recorded, so there is nothing to show."))
             } @else {
+                @let radius = radius(trace);
+                p class="lead" {
+                    "Shaded stretches tell the stages of the climb apart; each starts afresh, so lines may jump between them."
+                    @if radius.is_none() { " The method of this search has neither a trust radius nor a step length." }
+                }
                 div class="trio" {
                     (distance_to_best(trace))
                     (hypergradient(trace))
                     (support(trace))
-                    (radius(trace))
+                    @if let Some(radius) = radius { (radius) }
                     (inner_accuracy(trace))
                 }
             }
@@ -41,20 +46,17 @@ struct Series {
 }
 
 /// Draws series over the steps 1, 2, …; the y axis is logarithmic where `log` or a wide span asks for it.
-fn small(finding: String, axis: &str, series: Vec<Series>, log: bool, note: &str) -> Markup {
+fn small(trace: &[Step], finding: String, axis: &str, series: Vec<Series>, log: bool, note: &str) -> Markup {
     let all: Vec<f64> = series.iter().flat_map(|s| s.values.iter().copied()).collect();
     let scale = if log { Scale::log(all) } else { Scale::automatic(&all, WIDE) };
     let Some(y) = scale else {
         return explanation(&finding, "No finite value was recorded.");
     };
-    let n = series.iter().map(|s| s.values.len()).max().unwrap_or(0);
+    let n = trace.len();
     let description = format!("{axis} at each of {n} outer steps. {finding}");
-    let mut plot = Plot::new(
-        description,
-        Axis::new("outer step", Scale::fixed(0.5, n as f64 + 0.5)),
-        Axis::new(axis, y),
-        230.0,
-    );
+    let mut plot =
+        Plot::new(description, Axis::new("outer step", Scale::counting(n)), Axis::new(axis, y), 230.0);
+    shade_stages(&mut plot, trace);
     for s in &series {
         let points: Vec<(f64, f64)> =
             s.values.iter().enumerate().map(|(i, &v)| (i as f64 + 1.0, v)).collect();
@@ -69,6 +71,18 @@ fn small(finding: String, axis: &str, series: Vec<Series>, log: bool, note: &str
     let legend: Vec<(Color, &str)> =
         if series.len() > 1 { series.iter().map(|s| (s.color, s.name)).collect() } else { Vec::new() };
     figure(&finding, plot, &legend, html! { (note) })
+}
+
+/// Shades every other stage.
+fn shade_stages(plot: &mut Plot, trace: &[Step]) {
+    let mut first = 0;
+    for (i, stage) in trace.chunk_by(|a, b| a.stage == b.stage).enumerate() {
+        let last = first + stage.len();
+        if i % 2 == 1 {
+            plot.stretch((first as f64 + 0.5, last as f64 + 0.5));
+        }
+        first = last;
+    }
 }
 
 fn column(trace: &[Step], value: impl Fn(&Step) -> f64) -> Vec<f64> {
@@ -88,6 +102,7 @@ fn distance_to_best(trace: &[Step]) -> Markup {
         let finding = format!("The best criterion value is {}", number(best));
         let series = vec![Series { color: Color::Blue, name, values: distances }];
         small(
+            trace,
             finding,
             "criterion − best",
             series,
@@ -97,7 +112,7 @@ fn distance_to_best(trace: &[Step]) -> Markup {
     } else {
         let finding = format!("The criterion is {} at every step", number(best));
         let series = vec![Series { color: Color::Blue, name: "criterion", values }];
-        small(finding, "criterion", series, false, "There is no other value to compare it with.")
+        small(trace, finding, "criterion", series, false, "There is no other value to compare it with.")
     }
 }
 
@@ -119,6 +134,7 @@ fn hypergradient(trace: &[Step]) -> Markup {
         Series { color: Color::Orange, name: "error bound", values: bounds },
     ];
     small(
+        trace,
         finding,
         "norm",
         series,
@@ -140,28 +156,15 @@ fn support(trace: &[Step]) -> Markup {
         _ => "Features in the model".into(),
     };
     let series = vec![Series { color: Color::Green, name: "features", values: sizes }];
-    small(finding, "features", series, false, "Mean number of nonzero coefficients over the folds.")
+    small(trace, finding, "features", series, false, "Mean number of nonzero coefficients over the folds.")
 }
 
-fn radius(trace: &[Step]) -> Markup {
+fn radius(trace: &[Step]) -> Option<Markup> {
     let radii = column(trace, |s| s.radius.unwrap_or(f64::NAN));
-    match last_finite(&radii) {
-        Some(last) => {
-            let finding = format!("The trust radius (step length) ends at {}", significant(last, 2));
-            let series = vec![Series { color: Color::Purple, name: "radius", values: radii }];
-            small(
-                finding,
-                "radius",
-                series,
-                true,
-                "How far the search dares to move at once, in the logarithm of the weights.",
-            )
-        }
-        None => explanation(
-            "No trust radius",
-            "The method of this search has no trust radius and no step length.",
-        ),
-    }
+    let finding = format!("The trust radius (step length) ends at {}", significant(last_finite(&radii)?, 2));
+    let series = vec![Series { color: Color::Purple, name: "radius", values: radii }];
+    let note = "How far the search dares to move at once, in the logarithm of the weights.";
+    Some(small(trace, finding, "radius", series, true, note))
 }
 
 fn inner_accuracy(trace: &[Step]) -> Markup {
@@ -172,6 +175,7 @@ fn inner_accuracy(trace: &[Step]) -> Markup {
     };
     let series = vec![Series { color: Color::Sky, name: "relative gap", values: gaps }];
     small(
+        trace,
         finding,
         "relative duality gap",
         series,

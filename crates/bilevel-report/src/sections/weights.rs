@@ -3,8 +3,8 @@
 use bilevel::fit::{Fit, WeightsKind};
 use maud::{Markup, html};
 
-use crate::plot::{Axis, Color, Dot, Plot, Scale, explanation, figure, thinned};
-use crate::text::{count, counted, number, shortened, significant};
+use crate::plot::{Axis, Color, Dot, Plot, Scale, evenly_in_log_rank, explanation, figure, thinned};
+use crate::text::{count, counted, number, rounded, shortened, significant};
 use crate::words;
 
 /// At most this many features are drawn in each figure.
@@ -33,7 +33,7 @@ fn one_lambda(fit: &Fit, lambda: f64) -> Markup {
     let ridge = fit.record.weights.ridge;
     html! {
         div class="explanation" {
-            h3 { "One weight for all: " (words::lambda_with_ratio(lambda, fit.record.weights.lambda_max)) }
+            h3 { "One weight for all: " (words::math(&words::lambda_with_ratio(lambda, fit.record.weights.lambda_max))) }
             p {
                 (all) " penalized with the same λ, so there is no profile of weights to draw."
                 @if fit.record.settings.standardize {
@@ -94,27 +94,23 @@ fn sorted_profile(fit: &Fit, census: &Census) -> Markup {
     } else {
         format!(
             "The weights span a factor of {}, from {} to {}",
-            significant(high / low, 2),
+            rounded(high / low, 3),
             number(low),
             number(high)
         )
     };
     let last = sorted.len();
-    let many = last > 300;
-    let x = if many { Scale::log([1.0, last as f64]) } else { Some(Scale::fixed(0.5, last as f64 + 0.5)) };
+    let many = last > DRAWN;
+    let x = if many { Scale::log([1.0, last as f64]) } else { Some(Scale::counting(last)) };
     let (Some(x), Some(y)) = (x, Scale::log([low, high])) else {
         return explanation(&finding, "The weights are too large to be drawn.");
     };
-    let support = &fit.model.support;
-    let dots: Vec<(bool, Dot)> = sorted
-        .iter()
-        .enumerate()
-        .map(|(i, &(j, w))| {
-            let used = support.binary_search(&j).is_ok();
-            let tip = format!("{}: λ = {}", shortened(&fit.model.feature_names.name(j), 40), number(w));
-            (used, Dot::new(i as f64 + 1.0, w, tip))
-        })
-        .collect();
+    let used = |i: usize| fit.model.support.binary_search(&sorted[i].0).is_ok();
+    let dot = |i: usize| {
+        let (j, w) = sorted[i];
+        let tip = format!("{}: λ = {}", shortened(&words::feature(fit, j), 40), number(w));
+        Dot::new(i as f64 + 1.0, w, tip)
+    };
     let description = format!("Learned weights in increasing order. {finding}");
     let mut plot = Plot::new(
         description,
@@ -122,14 +118,10 @@ fn sorted_profile(fit: &Fit, census: &Census) -> Markup {
         Axis::new("weight λⱼ", y),
         270.0,
     );
-    let of = |wanted: bool| -> Vec<Dot> {
-        thinned(
-            &dots.iter().filter(|(used, _)| *used == wanted).map(|(_, d)| d.clone()).collect::<Vec<_>>(),
-            DRAWN,
-        )
-    };
-    plot.dots(Color::Gray, &of(false));
-    plot.dots(Color::Blue, &of(true));
+    let in_model = thinned(&(0..last).filter(|&i| used(i)).collect::<Vec<_>>(), DRAWN);
+    let others = evenly_in_log_rank(last, DRAWN).into_iter().filter(|&i| !used(i));
+    plot.dots(Color::Gray, &others.map(dot).collect::<Vec<_>>());
+    plot.dots(Color::Blue, &in_model.into_iter().map(dot).collect::<Vec<_>>());
     let note = html! {
         "A small weight lets a feature in cheaply, a large one keeps it out. "
         @if census.excluded > 0 { (counted(census.excluded, "feature")) " with an infinite weight, excluded, " @if census.excluded == 1 { "is" } @else { "are" } " not drawn. " }
@@ -163,7 +155,7 @@ fn against_coefficients(fit: &Fit) -> Markup {
             let tip = || {
                 format!(
                     "{}: λ = {}, coefficient {}",
-                    shortened(&fit.model.feature_names.name(j), 40),
+                    shortened(&words::feature(fit, j), 40),
                     number(weight),
                     number(c)
                 )

@@ -5,7 +5,9 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -19,12 +21,16 @@ pub fn find() -> Option<PathBuf> {
     std::env::split_paths(&path).flat_map(|dir| names.map(|name| dir.join(name))).find(|file| file.is_file())
 }
 
+/// A browser that says nothing for so long is taken for dead, so that a test never hangs.
+const PATIENCE: Duration = Duration::from_secs(120);
+
 /// How a page is shown.
 #[derive(Debug, Clone, Copy)]
 pub struct View {
     pub width: u32,
     pub height: u32,
     pub dark: bool,
+    pub print: bool,
 }
 
 /// What happened while a page was open.
@@ -42,7 +48,7 @@ pub struct Visit {
 pub struct Browser {
     process: Child,
     to: ChildStdin,
-    from: BufReader<ChildStdout>,
+    from: Receiver<Vec<u8>>,
     profile: PathBuf,
     next_id: u64,
     /// Events that arrived while an answer was awaited.
@@ -73,7 +79,14 @@ impl Browser {
             .spawn()
             .expect("sh starts");
         let to = process.stdin.take().expect("piped");
-        let from = BufReader::new(process.stdout.take().expect("piped"));
+        let mut pipe = BufReader::new(process.stdout.take().expect("piped"));
+        let (sender, from) = channel();
+        std::thread::spawn(move || {
+            let mut message = Vec::new();
+            while pipe.read_until(0, &mut message).is_ok_and(|n| n > 0)
+                && sender.send(std::mem::take(&mut message)).is_ok()
+            {}
+        });
         let mut browser =
             Self { process, to, from, profile, next_id: 0, events: Vec::new(), session: String::new() };
         let target = browser.ask("Target.createTarget", json!({ "url": "about:blank" }))["targetId"].clone();
@@ -121,7 +134,10 @@ impl Browser {
         );
         let scheme = if view.dark { "dark" } else { "light" };
         let features = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
-        self.ask("Emulation.setEmulatedMedia", json!({ "features": features }));
+        self.ask(
+            "Emulation.setEmulatedMedia",
+            json!({ "media": if view.print { "print" } else { "screen" }, "features": features }),
+        );
     }
 
     /// The value of an expression (a promise is awaited); an exception fails the test.
@@ -166,9 +182,9 @@ impl Browser {
     }
 
     fn receive(&mut self) -> Value {
-        let mut bytes = Vec::new();
-        self.from.read_until(0, &mut bytes).expect("the browser answers");
-        assert!(!bytes.is_empty(), "the browser ended; does it start by hand with --headless --no-sandbox?");
+        let bytes = self.from.recv_timeout(PATIENCE);
+        let mut bytes = bytes
+            .expect("the browser ended or fell silent; does it start by hand with --headless --no-sandbox?");
         bytes.pop();
         serde_json::from_slice(&bytes).expect("the browser speaks JSON")
     }

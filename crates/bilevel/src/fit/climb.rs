@@ -1,6 +1,8 @@
 //! The climb from one parameter to many (DESIGN §2.7).
 //!
-//!     scalar, searched globally  →  adaptive, a few rounds  →  one weight for each group or feature
+//! ```text
+//! scalar, searched globally  →  adaptive, a few rounds  →  one weight for each group or feature
+//! ```
 //!
 //! More hyperparameters fit the criterion better and the truth worse, so `auto` keeps a stage only if it lowers the criterion by more than the
 //! standard error of the difference, paired over the validation samples. A stage that was asked for by name is kept whatever it brings: its

@@ -54,7 +54,7 @@ pub struct FitInput<'a> {
 /// use bilevel::data::synthetic::{Shape, regression};
 /// use bilevel::fit::{FitInput, FitSettings, Silent, WeightsKind, fit};
 ///
-/// let data = regression(Shape { n: 80, p: 20, informative: 3 }, 5.0, 0)?.dataset;
+/// let data = regression(Shape { n_samples: 80, n_features: 20, n_informative: 3 }, 5.0, 0)?.data;
 /// let settings = FitSettings { weights: WeightsKind::Scalar, ..FitSettings::default() };
 /// let fit = fit(FitInput { name: "example", data: &data, test: None, groups: None, settings: &settings, journal: &[] }, &mut Silent)?;
 /// assert!(fit.record.certificate.relative_gap <= 1e-10);

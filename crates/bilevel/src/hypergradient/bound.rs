@@ -2,8 +2,10 @@
 //!
 //! With μ the smallest eigenvalue of the reduced Hessian H, and provided that the support is the minimizer's,
 //!
-//!     ‖y − y*‖ ≤ e := min( ‖∇P on the support‖/μ, √(2·gap/μ) )
-//!     ‖q − q*‖ ≤ ( ‖r‖ + ‖∇_yL(y) − ∇_yL(y*)‖ + ‖(H(y) − H(y*)) q‖ ) / μ
+//! ```text
+//! ‖y − y*‖ ≤ e := min( ‖∇P on the support‖/μ, √(2·gap/μ) )
+//! ‖q − q*‖ ≤ ( ‖r‖ + ‖∇_yL(y) − ∇_yL(y*)‖ + ‖(H(y) − H(y*)) q‖ ) / μ
+//! ```
 //!
 //! with r the residual of the adjoint system, ‖∇_yL(y) − ∇_yL(y*)‖ ≤ e·Σ_i v_i‖a_i‖² (v_i a bound on the criterion's curvature), and
 //! ‖(H(y) − H(y*)) q‖ ≤ e·M₃·Σ_i s_i‖a_i‖²|a_iᵀq| (M₃ a bound on the loss's third derivative; 0 for the squared loss). Source: Pedregosa,

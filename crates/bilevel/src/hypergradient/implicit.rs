@@ -1,6 +1,8 @@
 //! Implicit hypergradients of the sparse generalized linear model, on the reduced system.
 //!
-//!     H q = −Ãᵀω,     ∂Φ/∂λ_g = ∇ρ(y_g)ᵀ q_g,     ∂Φ/∂α = y_Sᵀ q_S
+//! ```text
+//! H q = −Ãᵀω,     ∂Φ/∂λ_g = ∇ρ(y_g)ᵀ q_g,     ∂Φ/∂α = y_Sᵀ q_S
+//! ```
 //!
 //! Ã holds the columns of the reduced design (centered in the h-weighted mean where there is an intercept), H = ÃᵀDÃ + αI + λ∇²ρ. A Cholesky
 //! factorization solves small systems, preconditioned conjugate gradients large or singular ones.

@@ -5,7 +5,7 @@
 
 use super::Element;
 
-/// Σ_k values_k · v[rows_k].
+/// `Σ_k values_k · v[rows_k]`.
 ///
 /// # Safety
 /// Every element of `rows` must be below `v.len()`.
@@ -29,7 +29,7 @@ pub unsafe fn sparse_dot<T: Element>(rows: &[u32], values: &[T], v: &[f64]) -> f
     s0 + s1
 }
 
-/// out[rows_k] += s · values_k.
+/// `out[rows_k] += s · values_k`.
 ///
 /// # Safety
 /// Every element of `rows` must be below `out.len()`.
@@ -44,7 +44,7 @@ pub unsafe fn sparse_axpy<T: Element>(s: f64, rows: &[u32], values: &[T], out: &
     }
 }
 
-/// out[rows_k] += s · w[rows_k] · values_k.
+/// `out[rows_k] += s · w[rows_k] · values_k`.
 ///
 /// # Safety
 /// Every element of `rows` must be below `w.len()` and below `out.len()`.
@@ -59,7 +59,7 @@ pub unsafe fn sparse_weighted_axpy<T: Element>(s: f64, rows: &[u32], values: &[T
     }
 }
 
-/// Σ_k w[rows_k] · values_k².
+/// `Σ_k w[rows_k] · values_k²`.
 ///
 /// # Safety
 /// Every element of `rows` must be below `w.len()`.

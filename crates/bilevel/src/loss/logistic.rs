@@ -37,6 +37,11 @@ impl Loss for Logistic {
         e / ((1.0 + e) * (1.0 + e))
     }
     #[inline]
+    fn derivatives(&self, b: f64, z: f64) -> (f64, f64) {
+        let s = sigmoid(-b * z);
+        (-b * s, s * (1.0 - s))
+    }
+    #[inline]
     fn conjugate(&self, b: f64, u: f64) -> f64 {
         let t = -b * u;
         let entropy = |x: f64| if x > 0.0 { x * x.ln() } else { 0.0 };

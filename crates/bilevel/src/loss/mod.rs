@@ -20,6 +20,10 @@ pub trait Loss: Copy + Send + Sync {
     fn derivative(&self, b: f64, z: f64) -> f64;
     /// ∂²f/∂z².
     fn curvature(&self, b: f64, z: f64) -> f64;
+    /// (∂f/∂z, ∂²f/∂z²), for the price of one exponential where there is one.
+    fn derivatives(&self, b: f64, z: f64) -> (f64, f64) {
+        (self.derivative(b, z), self.curvature(b, z))
+    }
     /// The convex conjugate sup_z (uz − f(b, z)); +∞ outside its domain.
     fn conjugate(&self, b: f64, u: f64) -> f64;
 

@@ -3,7 +3,9 @@
 //! With h_i = s_i f''(b_i, z_i) the Hessian in (y, c) is [[AᵀDA + αI, Aᵀh], [hᵀA, Σh]]. Minimizing over the intercept c leaves the Schur
 //! complement
 //!
-//!     H_jk = Σ_i h_i a_ij a_ik − (a_jᵀh)(a_kᵀh)/Σh + α δ_jk,
+//! ```text
+//! H_jk = Σ_i h_i a_ij a_ik − (a_jᵀh)(a_kᵀh)/Σh + α δ_jk,
+//! ```
 //!
 //! which is AᵀDA of the columns centered in the h-weighted mean; sparse columns are never centered in memory.
 

@@ -1,7 +1,9 @@
 //! Duality gap of the sparse generalized linear model.
 //!
-//!     P(y, c) = Σ s_i f(b_i, z_i) + (α/2)‖y‖² + Σ_g λ_g ρ(y_g),   z = Ay + c
-//!     D(u)    = −Σ s_i f*(b_i, u_i) − Σ_g π_g*(A_gᵀ(s∘u)),        subject to Σ s_i u_i = 0 if there is an intercept
+//! ```text
+//! P(y, c) = Σ s_i f(b_i, z_i) + (α/2)‖y‖² + Σ_g λ_g ρ(y_g),   z = Ay + c
+//! D(u)    = −Σ s_i f*(b_i, u_i) − Σ_g π_g*(A_gᵀ(s∘u)),        subject to Σ s_i u_i = 0 if there is an intercept
+//! ```
 //!
 //! π_g* is the indicator of {ρ° ≤ λ_g} when α = 0 and (ρ°−λ_g)₊²/(2α) when α > 0. The candidate is u = t·f'(z), with t chosen so that the
 //! constraints hold: every value P − D returned here is a true bound on the distance to the minimum. The one exception are

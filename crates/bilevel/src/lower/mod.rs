@@ -2,6 +2,7 @@
 
 mod curvature;
 mod dual;
+mod gram_cache;
 mod sparse_glm;
 mod working_set;
 

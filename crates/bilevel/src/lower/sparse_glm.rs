@@ -1,8 +1,12 @@
 //! Sparse generalized linear models: weighted loss, ridge, and a block penalty.
 //!
-//!     min_{y,c}  Σ_i s_i f(b_i, a_iᵀy + c) + (α/2)‖y‖² + Σ_g λ_g ρ(y_g),     s_i ≥ 0, Σ s_i = 1
+//! ```text
+//! min_{y,c}  Σ_i s_i f(b_i, a_iᵀy + c) + (α/2)‖y‖² + Σ_g λ_g ρ(y_g),     s_i ≥ 0, Σ s_i = 1
+//! ```
 //!
 //! The sample weights s make folds of one design: a held-out row has weight 0. The intercept c is never penalized.
+
+use std::sync::Mutex;
 
 use crate::design::DesignMatrix;
 use crate::hypergradient::{self, BiactivePolicy};
@@ -11,10 +15,10 @@ use crate::outer::Accuracy;
 use crate::penalty::Penalty;
 use crate::{Error, Result};
 
-use super::{Adjoint, Hyperparameters, LowerLevel, Solution, UpperGradient, dual::DualPoint, working_set};
+use super::{Adjoint, Hyperparameters, LowerLevel, Solution, UpperGradient, dual::DualPoint, gram_cache::GramCache, working_set};
 
 /// The lower-level problem, all but its hyperparameters.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct SparseGlm<'a, D, L, P> {
     pub(crate) design: &'a D,
     pub(crate) targets: &'a [f64],
@@ -22,6 +26,8 @@ pub struct SparseGlm<'a, D, L, P> {
     pub(crate) loss: L,
     pub(crate) penalty: &'a P,
     pub(crate) intercept: bool,
+    /// Inner products of columns, kept from one solve to the next.
+    pub(super) cache: Mutex<GramCache>,
     null: NullModel,
 }
 
@@ -57,7 +63,7 @@ impl<'a, D: DesignMatrix, L: Loss, P: Penalty> SparseGlm<'a, D, L, P> {
             return Err(Error::data("sample weights", format!("a sum of {total}"), "nonnegative weights that sum to 1"));
         }
         let null = NullModel { intercept: 0.0, objective: 0.0, correlations: Vec::new() };
-        let mut problem = Self { design, targets, sample_weights, loss, penalty, intercept, null };
+        let mut problem = Self { design, targets, sample_weights, loss, penalty, intercept, cache: Mutex::default(), null };
         problem.null = problem.fit_null()?;
         Ok(problem)
     }
@@ -117,10 +123,10 @@ impl<'a, D: DesignMatrix, L: Loss, P: Penalty> SparseGlm<'a, D, L, P> {
             let (mut slope, mut curvature, mut magnitude) = (0.0, 0.0, 0.0);
             for ((&s, &b), &z) in self.sample_weights.iter().zip(self.targets).zip(predictor.iter()) {
                 if s != 0.0 {
-                    let d = s * self.loss.derivative(b, z);
-                    slope += d;
-                    magnitude += d.abs();
-                    curvature += s * self.loss.curvature(b, z);
+                    let (d, h) = self.loss.derivatives(b, z);
+                    slope += s * d;
+                    magnitude += s * d.abs();
+                    curvature += s * h;
                 }
             }
             if slope.abs() <= 1e-15 * magnitude || slope.abs() >= last && last <= 1e-13 * magnitude {

@@ -1,17 +1,21 @@
 //! The working-set prox-Newton solver of the sparse generalized linear model.
 //!
-//!     repeat   correlations Aᵀ(s∘f'), duality gap                                  one pass over the matrix
-//!              working set = support + the blocks that violate their condition most
-//!              repeat   quadratic model of the loss on the working set
-//!                       minimize model + penalty                                  coordinate descent, then Newton on the support
-//!                       line search                                               squared loss: the full step is exact
-//!     until    the gap is small
+//! ```text
+//! repeat   correlations Aᵀ(s∘f'), duality gap                                  one pass over the matrix
+//!          working set = support + the blocks that violate their condition most
+//!          repeat   quadratic model of the loss on the working set
+//!                   minimize model + penalty                                  coordinate descent, then Newton on the support
+//!                   line search                                               squared loss: the full step is exact
+//! until    the gap is small
+//! ```
 //!
 //! The working set doubles with the support, so that work is proportional to the support and not to p. On a working set that is small next to the
 //! data the model holds its Hessian (Gram) matrix; on a large one it works through the columns.
 //!
 //! Sources: Massias, Gramfort, Salmon, "Celer", ICML 2018 (working sets by violation, doubling); Lee, Sun, Saunders, "Proximal Newton-type
 //! methods", SIAM J. Optim. 24 (2014).
+
+use std::sync::PoisonError;
 
 use crate::design::DesignMatrix;
 use crate::loss::Loss;
@@ -20,13 +24,14 @@ use crate::solver::{CdSettings, LocalBlocks, coordinate_descent};
 use crate::{Error, Result};
 
 use super::curvature::{ColumnModel, GramModel};
+use super::gram_cache::{CAPACITY, GramCache};
 use super::{Curvature, Hyperparameters, Solution, SparseGlm};
 
 const MAX_WORKING_SETS: usize = 100;
 const MAX_NEWTON_STEPS: usize = 30;
 const SMALLEST_WORKING_SET: usize = 32;
-/// Working sets up to this size may hold their Gram matrix (2 MB).
-const LARGEST_GRAM: usize = 512;
+/// A quasi-Newton step that leaves more than this fraction of the violation has outlived its curvatures.
+const SLOW_CONTRACTION: f64 = 0.1;
 
 /// Solves to a relative duality gap of `tolerance`, or as near as rounding allows.
 pub(super) fn solve<D: DesignMatrix, L: Loss, P: Penalty>(
@@ -69,6 +74,28 @@ pub(super) fn solve<D: DesignMatrix, L: Loss, P: Penalty>(
         return Err(Error::LowerLevel { iterations: solution.iterations, gap: solution.relative_gap, tolerance });
     }
     Ok(solution)
+}
+
+/// The Hessian of the quadratic model on the working set.
+enum Model {
+    /// Held (column major).
+    Gram(Vec<f64>),
+    /// Worked through the columns, with these sample curvatures and their products with the columns.
+    Columns { weights: Vec<f64>, sums: Vec<f64> },
+}
+
+struct ModelParts {
+    hessian: Model,
+    diagonal: Vec<f64>,
+    blocks: LocalBlocks,
+    /// Whether the curvatures are those of the current point.
+    is_fresh: bool,
+}
+
+/// What one prox-Newton step came to.
+struct Reached {
+    violation: f64,
+    moved: bool,
 }
 
 /// What an iteration is judged by.
@@ -204,75 +231,119 @@ impl<'s, 'a, D: DesignMatrix, L: Loss, P: Penalty> State<'s, 'a, D, L, P> {
         let problem = self.problem;
         let columns: Vec<u32> = working_set.iter().flat_map(|&g| problem.penalty.blocks().members(g)).copied().collect();
         let quadratic_loss = L::MAX_THIRD_DERIVATIVE == 0.0;
-        let mut buffer = Vec::new();
-        let mut inner = target;
-        for step in 0..MAX_NEWTON_STEPS {
+        let ridge = self.hyperparameters.ridge;
+        let mut cache = problem.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last_violation = f64::INFINITY;
+        for _ in 0..MAX_NEWTON_STEPS {
             let slopes = problem.slopes(&self.solution.predictor);
-            let weights = problem.curvatures(&self.solution.predictor);
-            let curvature = Curvature::new(problem.design, &weights, self.hyperparameters.ridge, problem.intercept);
-            let sums = curvature.column_sums(&columns);
-            let diagonal = curvature.diagonal(&columns, &sums);
-            let blocks = self.local_blocks(working_set, &columns, &curvature, &sums, &diagonal, &mut buffer);
-            let start: Vec<f64> = columns.iter().map(|&j| self.solution.coefficients[j as usize]).collect();
-            let gradient: Vec<f64> = columns
-                .iter()
-                .zip(&start)
-                .map(|(&j, y)| problem.design.column_dot(j as usize, &slopes) + self.hyperparameters.ridge * y)
-                .collect();
-            let violation = violation(problem.penalty, &blocks, &start, &gradient);
-            self.violation = violation;
-            if step > 0 && violation <= target {
+            let y: Vec<f64> = columns.iter().map(|&j| self.solution.coefficients[j as usize]).collect();
+            let gradient: Vec<f64> =
+                columns.iter().zip(&y).map(|(&j, y)| problem.design.column_dot(j as usize, &slopes) + ridge * y).collect();
+            let model = self.model(working_set, &columns, &mut cache);
+            self.violation = violation(problem.penalty, &model.blocks, &y, &gradient);
+            if last_violation.is_finite() && self.violation <= target {
                 break;
             }
-            if !quadratic_loss {
-                inner = target.max(0.01 * violation);
+            if let Model::Gram(_) = model.hessian
+                && self.violation > SLOW_CONTRACTION * last_violation
+                && !quadratic_loss
+                && !model.is_fresh
+            {
+                cache.clear();
+                last_violation = f64::INFINITY;
+                continue;
             }
-            let settings = CdSettings { tolerance: inner, max_sweeps: 1000 };
-            let mut y = start.clone();
-            let outcome;
-            if use_gram(problem.design, &columns) {
-                let mut model = GramModel::new(curvature.gram(&columns, &sums, &mut buffer), gradient.clone());
-                outcome = coordinate_descent(&mut model, problem.penalty, &blocks, &mut y, settings);
-            } else {
-                let mut model = ColumnModel::new(&curvature, &columns, &sums, &diagonal, &slopes, &start);
-                outcome = coordinate_descent(&mut model, problem.penalty, &blocks, &mut y, settings);
-            }
+            last_violation = self.violation;
+            let tolerance = if quadratic_loss { target } else { target.max(0.01 * self.violation) };
+            let reached = self.minimize(model, &columns, &slopes, y, gradient, tolerance);
             if quadratic_loss {
-                self.violation = outcome.violation;
+                self.violation = reached.violation;
+                break;
             }
-            let moved = self.line_search(&columns, &blocks, &start, &y, &gradient);
-            if quadratic_loss || !moved {
+            if !reached.moved {
                 break;
             }
         }
+        drop(cache);
         self.refresh();
     }
 
-    fn local_blocks(
-        &self,
-        working_set: &[usize],
-        columns: &[u32],
-        curvature: &Curvature<'_, D>,
-        sums: &[f64],
-        diagonal: &[f64],
-        buffer: &mut Vec<f64>,
-    ) -> LocalBlocks {
+    /// The quadratic model's Hessian: from the cache of inner products for small working sets, through the columns for large ones.
+    fn model(&self, working_set: &[usize], columns: &[u32], cache: &mut GramCache) -> ModelParts {
+        let problem = self.problem;
+        let ridge = self.hyperparameters.ridge;
+        let (hessian, diagonal, is_fresh);
+        if columns.len() <= CAPACITY {
+            is_fresh = cache.is_empty();
+            if is_fresh {
+                cache.renew(&problem.curvatures(&self.solution.predictor));
+            }
+            let cached = cache.hessian(problem.design, columns, ridge, problem.intercept);
+            diagonal = cached.diagonal;
+            hessian = Model::Gram(cached.gram);
+        } else {
+            let weights = problem.curvatures(&self.solution.predictor);
+            let curvature = Curvature::new(problem.design, &weights, ridge, problem.intercept);
+            let sums = curvature.column_sums(columns);
+            diagonal = curvature.diagonal(columns, &sums);
+            is_fresh = true;
+            hessian = Model::Columns { weights, sums };
+        }
+        let blocks = self.local_blocks(working_set, columns, &hessian, &diagonal);
+        ModelParts { hessian, diagonal, blocks, is_fresh }
+    }
+
+    fn local_blocks(&self, working_set: &[usize], columns: &[u32], hessian: &Model, diagonal: &[f64]) -> LocalBlocks {
         let mut starts = vec![0];
         let mut lipschitz = Vec::with_capacity(working_set.len());
         for &g in working_set {
             let first = starts[starts.len() - 1];
             let last = first + self.problem.penalty.blocks().members(g).len();
             starts.push(last);
-            lipschitz.push(if last - first == 1 {
-                diagonal[first]
-            } else {
-                // Gershgorin: the largest absolute row sum of the block's Hessian bounds its eigenvalues.
-                let gram = curvature.gram(&columns[first..last], &sums[first..last], buffer);
-                gram.chunks(last - first).map(|row| row.iter().map(|v| v.abs()).sum()).fold(0.0, f64::max)
+            // Gershgorin: the largest absolute row sum of the block's Hessian bounds its eigenvalues.
+            lipschitz.push(match hessian {
+                _ if last - first == 1 => diagonal[first],
+                Model::Gram(gram) => (first..last)
+                    .map(|k| gram[k * columns.len() + first..k * columns.len() + last].iter().map(|v| v.abs()).sum())
+                    .fold(0.0, f64::max),
+                Model::Columns { weights, sums } => {
+                    let curvature =
+                        Curvature::new(self.problem.design, weights, self.hyperparameters.ridge, self.problem.intercept);
+                    let gram = curvature.gram(&columns[first..last], &sums[first..last], &mut Vec::new());
+                    gram.chunks(last - first).map(|row| row.iter().map(|v| v.abs()).sum()).fold(0.0, f64::max)
+                }
             });
         }
         let lambda = working_set.iter().map(|&g| self.hyperparameters.lambda[g]).collect();
         LocalBlocks { starts, lambda, lipschitz }
+    }
+
+    /// Minimizes model + penalty from `start`, and moves there as far as the true objective agrees.
+    fn minimize(
+        &mut self,
+        model: ModelParts,
+        columns: &[u32],
+        slopes: &[f64],
+        start: Vec<f64>,
+        gradient: Vec<f64>,
+        tolerance: f64,
+    ) -> Reached {
+        let problem = self.problem;
+        let settings = CdSettings { tolerance, max_sweeps: 1000 };
+        let mut y = start.clone();
+        let outcome = match model.hessian {
+            Model::Gram(gram) => {
+                let mut quadratic = GramModel::new(gram, gradient.clone());
+                coordinate_descent(&mut quadratic, problem.penalty, &model.blocks, &mut y, settings)
+            }
+            Model::Columns { weights, sums } => {
+                let curvature = Curvature::new(problem.design, &weights, self.hyperparameters.ridge, problem.intercept);
+                let mut quadratic = ColumnModel::new(&curvature, columns, &sums, &model.diagonal, slopes, &start);
+                coordinate_descent(&mut quadratic, problem.penalty, &model.blocks, &mut y, settings)
+            }
+        };
+        let moved = self.line_search(columns, &model.blocks, &start, &y, &gradient);
+        Reached { violation: outcome.violation, moved }
     }
 
     /// Moves the coefficients on the working set from `start` towards `y`: all the way if the objective decreases enough, else halving.
@@ -345,12 +416,4 @@ fn violation<P: Penalty>(penalty: &P, blocks: &LocalBlocks, y: &[f64], gradient:
         }
     }
     largest
-}
-
-/// Whether the Gram matrix is the cheaper way: building it costs m/2 products with each column, coordinate descent through the columns
-/// about forty sweeps of two products; above [`LARGEST_GRAM`] its memory and its Cholesky factorization count too.
-fn use_gram<D: DesignMatrix>(design: &D, columns: &[u32]) -> bool {
-    let stored: usize = columns.iter().map(|&j| design.column_stored(j as usize)).sum();
-    let size = columns.len();
-    size <= 128 || size <= LARGEST_GRAM && stored <= size * 1024
 }

@@ -1,6 +1,8 @@
 //! The objective: lower level, criterion and parametrization put together, averaged over splits.
 //!
-//!     Φ(θ) = (1/K) Σ_k L_k(y_k*(λ(θ))),     ∇Φ = (∂λ/∂θ)ᵀ (1/K) Σ_k (∂y_k*/∂λ)ᵀ ∇L_k
+//! ```text
+//! Φ(θ) = (1/K) Σ_k L_k(y_k*(λ(θ))),     ∇Φ = (∂λ/∂θ)ᵀ (1/K) Σ_k (∂y_k*/∂λ)ᵀ ∇L_k
+//! ```
 //!
 //! Splits are solved in parallel, each from its own solution at the previous θ; the sums run in the order of the splits, so that the
 //! result does not depend on the number of threads.

@@ -1,6 +1,8 @@
 //! Block coordinate descent on a penalized convex quadratic, finished by Newton steps on the support.
 //!
-//!     min_y  q(y) + Σ_g λ_g ρ(y_g),     q a convex quadratic given by its diagonal, gradient and updates
+//! ```text
+//! min_y  q(y) + Σ_g λ_g ρ(y_g),     q a convex quadratic given by its diagonal, gradient and updates
+//! ```
 //!
 //! Coordinate descent finds the support; once it rests from one sweep to the next, the problem is smooth there, and a Newton step
 //! (Cholesky where the model has its Hessian, conjugate gradients where not) lands on the minimizer of the face: exactly for ℓ1, where the face
@@ -140,6 +142,16 @@ fn block_step<M: QuadraticModel, P: Penalty>(
     step
 }
 
+/// Cholesky factorization, of a slightly shifted matrix if it is singular: while coordinate descent holds more active coordinates than the data
+/// have rank, the shifted direction runs along the null space to a kink, where one of them leaves.
+fn factorize(size: usize, mut matrix: Vec<f64>) -> Option<super::Cholesky> {
+    super::Cholesky::new(size, &matrix).or_else(|| {
+        let largest = (0..size).map(|k| matrix[k * size + k]).fold(0.0, f64::max);
+        (0..size).for_each(|k| matrix[k * size + k] += 1e-9 * largest);
+        super::Cholesky::new(size, &matrix)
+    })
+}
+
 /// Newton steps on the smooth face of the current support, until the face's gradient vanishes or nothing more is gained.
 ///
 /// Returns how many steps were taken.
@@ -150,7 +162,7 @@ fn newton_on_support<M: QuadraticModel, P: Penalty>(
     y: &mut [f64],
     tolerance: f64,
 ) -> usize {
-    const MAX_STEPS: usize = 20;
+    const MAX_STEPS: usize = 50;
     for steps in 0..MAX_STEPS {
         let face = Face::new(blocks, y);
         if face.free.is_empty() {
@@ -248,7 +260,7 @@ impl<'a> Face<'a> {
                     }
                 }
             });
-            return super::Cholesky::new(size, &matrix).map(|factor| factor.solve(&negative));
+            return factorize(size, matrix).map(|factor| factor.solve(&negative));
         }
         let inverse_diagonal: Vec<f64> = self.free.iter().map(|&k| 1.0 / model.diagonal(k)).collect();
         let product = |v: &[f64], out: &mut [f64]| {
