@@ -83,10 +83,10 @@ pub struct Recorder {
     directory: PathBuf,
     /// `{…header…,"journal":[` as text.
     opening: String,
-    /// All entries but the last as text, each with a comma behind it: each is put into words once.
+    /// The entries before `recent` as text, each with a comma behind it: each is put into words once.
     earlier: String,
-    /// The last entry, the only one whose solutions a resumed run starts from.
-    last: Option<JournalEntry>,
+    /// The last entry with solutions to start from, which alone keeps them, and what came after it.
+    recent: Vec<JournalEntry>,
     trace: Vec<Step>,
     written: Option<Instant>,
     pause: Duration,
@@ -107,7 +107,7 @@ impl Recorder {
             directory: directory.to_path_buf(),
             opening,
             earlier: String::new(),
-            last: None,
+            recent: Vec::new(),
             trace: Vec::new(),
             written: None,
             pause: INTERVAL,
@@ -125,10 +125,13 @@ impl Recorder {
     /// # Errors
     /// It cannot be put into JSON.
     pub fn evaluation(&mut self, entry: &JournalEntry) -> anyhow::Result<()> {
-        if let Some(mut previous) = self.last.replace(entry.clone()) {
-            previous.warm_start = None;
-            writeln!(self.earlier, "{},", serde_json::to_string(&previous)?)?;
+        if entry.warm_start.is_some() {
+            for mut settled in self.recent.drain(..) {
+                settled.warm_start = None;
+                writeln!(self.earlier, "{},", serde_json::to_string(&settled)?)?;
+            }
         }
+        self.recent.push(entry.clone());
         self.changed = true;
         Ok(())
     }
@@ -169,8 +172,9 @@ impl Recorder {
                 .with_context(|| format!("{}: cannot be made", self.directory.display()))?;
             self.made_directory = true;
         }
-        let last = self.last.as_ref().map(serde_json::to_string).transpose()?.unwrap_or_default();
-        let parts = [&self.opening, "\n", &self.earlier, &last, "\n]}\n"];
+        let recent =
+            self.recent.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>()?.join(",\n");
+        let parts = [&self.opening, "\n", &self.earlier, &recent, "\n]}\n"];
         let written = write_atomically(self.directory.join(CHECKPOINT_FILE), |out| {
             parts.iter().try_for_each(|part| out.write_all(part.as_bytes()))
         });
@@ -261,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn a_checkpoint_reads_back_bit_for_bit_with_the_solutions_of_its_last_entry() {
+    fn a_checkpoint_reads_back_bit_for_bit_with_the_last_solutions_only() {
         let directory = directory("round");
         let journal = [entry(u64::MAX), entry(1)];
         let mut recorder = Recorder::new(&directory, &header(), &journal[..1]).unwrap();

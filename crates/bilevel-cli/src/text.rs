@@ -26,16 +26,17 @@ pub fn number(value: f64) -> String {
     rough(value)
 }
 
-/// Two significant digits, for errors and gaps: `3.1e-11`.
+/// About two significant digits, for errors and gaps: `110`, `2.4`, `0.0041`, `3.1e-11`.
 pub fn rough(value: f64) -> String {
-    if value == 0.0 {
-        "0".to_string()
-    } else if value.is_finite() && (0.01..100.0).contains(&value.abs()) {
-        format!("{value:.2}")
-    } else if value.is_finite() {
-        format!("{value:.1e}")
+    if value == 0.0 || !value.is_finite() {
+        return number(value);
+    }
+    let magnitude = value.abs().log10().floor() as i32;
+    if (-3..6).contains(&magnitude) {
+        let decimals = usize::try_from(1 - magnitude).unwrap_or(0);
+        format!("{value:.decimals$}")
     } else {
-        number(value)
+        format!("{value:.1e}")
     }
 }
 
@@ -87,6 +88,21 @@ mod tests {
         ];
         for (value, text) in cases {
             assert_eq!(number(value), text);
+        }
+    }
+
+    #[test]
+    fn errors_keep_two_significant_digits() {
+        let cases = [
+            (108.4, "108"),
+            (2.361, "2.4"),
+            (0.0041, "0.0041"),
+            (3.14e-11, "3.1e-11"),
+            (92.33, "92"),
+            (0.0, "0"),
+        ];
+        for (value, text) in cases {
+            assert_eq!(rough(value), text);
         }
     }
 

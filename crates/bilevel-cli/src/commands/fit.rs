@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use bilevel::Error;
 use bilevel::data::SplitSettings;
-use bilevel::fit::{Fit, FitInput, FitSettings, JournalEntry, Observer};
+use bilevel::fit::{Fit, FitInput, FitSettings, JournalEntry, Observer, resumable};
 use bilevel::outer::{Step, StopReason};
 
 use crate::args::{FitArgs, SayArgs};
@@ -52,7 +52,7 @@ fn resume(directory: &Path, threads: Option<usize>, say: SayArgs) -> anyhow::Res
         let Header { load, mut settings, fingerprint, .. } = header;
         settings.threads = threads.or(settings.threads);
         output::sweep(directory).with_context(|| format!("{}: cannot be cleared", directory.display()))?;
-        let resumed = Some((journal, fingerprint));
+        let resumed = Some((resumable(&journal).to_vec(), fingerprint));
         return execute(Plan { load, settings, output: Some(directory.to_path_buf()), say, resumed });
     }
     if !directory.join(model_file::MODEL_FILE).exists() {

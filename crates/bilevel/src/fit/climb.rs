@@ -325,6 +325,8 @@ impl<'c, 'a, 'o, L: Loss, P: Penalty + Send> Climb<'c, 'a, 'o, L, P> {
         };
         self.trace = trace;
         self.interrupted = matches!(result.stop_reason, StopReason::Cancelled | StopReason::TimeLimit);
+        // A resumed run that replayed the whole stage comes here without solutions: the end of a stage starts cold in every run.
+        self.objective.forget_all_but(None);
         let request = tight(self.settings.policy);
         let one_sided = if n_parameters == 1 { Some(self.one_sided_slopes(result.theta[0])?) } else { None };
         let evaluation = self.objective.evaluate(&result.theta, request)?;

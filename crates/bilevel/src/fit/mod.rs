@@ -24,6 +24,7 @@ pub use record::{
     CertificateRecord, CriterionRecord, CurvePoint, DataRecord, Fit, FitRecord, LowerLevelRecord, Model, OuterRecord, PredictionOrigin,
     Predictions, SCHEMA_VERSION, ScoreRecord, SecondsRecord, StageRecord, WeightsRecord,
 };
+pub use replay::resumable;
 pub use score::score;
 pub use settings::{FitSettings, LossKind, OuterKind, PenaltyKind, WeightsKind};
 

@@ -32,8 +32,8 @@ pub struct JournalEntry {
     pub support_size_bits: u64,
     /// Biactive coordinates.
     pub biactive: usize,
-    /// The lower-level solutions after this evaluation, one for each split: where a resumed search goes on. Only that of the last entry of a
-    /// journal is used; clear it in the earlier ones to keep the journal small.
+    /// The lower-level solutions after this evaluation, one for each split, where a resumed search can go on from it. Only the last of them in
+    /// a journal is used; clear the earlier ones to keep it small.
     pub warm_start: Option<Vec<WarmStart>>,
 }
 

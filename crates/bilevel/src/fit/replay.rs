@@ -1,7 +1,9 @@
 //! An objective that keeps a journal of its evaluations, and reads from one instead of solving while it lasts.
 //!
-//! Outer methods are deterministic, so an interrupted search that is given back its evaluations in order retraces its path without a solve; the
-//! first evaluation beyond the journal starts from the lower-level solutions that the last entry recorded.
+//! Outer methods are deterministic, so an interrupted search that is given back its evaluations in order retraces its path without a solve. To go
+//! on to the very same answer it must also start where the interrupted run was, to the last bit: rounding in a running sum is enough to send a
+//! search over kinks elsewhere. So every run, at every sixteenth evaluation of a stage, forgets all but the coefficients that it journals there, and a
+//! resumed run solves again what came after the last such point. Stages begin alike in every run and need no journaled start.
 
 use std::cell::RefCell;
 
@@ -14,6 +16,17 @@ use crate::outer::{Evaluation, Objective, Request};
 
 use super::observer::{JournalEntry, Observer, WarmStart};
 
+/// Evaluations of a stage between two points from which a run can be resumed.
+const RESUMABLE_EVERY: u64 = 16;
+
+/// The part of a journal that a resumed run replays: up to the last entry with solutions to start from, or to the end of the last complete
+/// stage. What comes after it is evaluated, and observed, again.
+pub fn resumable(journal: &[JournalEntry]) -> &[JournalEntry] {
+    let last_stage = journal.last().map(|entry| &entry.stage);
+    let can_end = |entry: &JournalEntry| entry.warm_start.is_some() || Some(&entry.stage) != last_stage;
+    &journal[..journal.iter().rposition(can_end).map_or(0, |last| last + 1)]
+}
+
 /// A position in a journal.
 pub(super) struct Journal<'j> {
     entries: &'j [JournalEntry],
@@ -22,7 +35,7 @@ pub(super) struct Journal<'j> {
 
 impl<'j> Journal<'j> {
     pub(super) fn new(entries: &'j [JournalEntry]) -> Self {
-        Self { entries, position: 0 }
+        Self { entries: resumable(entries), position: 0 }
     }
 }
 
@@ -56,13 +69,18 @@ impl<M: LowerLevel + Send, C: Criterion + Send> Journaled<'_, '_, '_, M, C> {
         Some(entry.evaluation(n_parameters))
     }
 
-    /// At the end of the journal: takes over the solutions that the interrupted run had there.
+    /// At the end of the journal: takes over the solutions that the interrupted run had there, if its last entry is of this stage.
     fn restore(&mut self) {
         let entries = std::mem::take(&mut self.journal.entries);
-        let Some(starts) = entries.last().and_then(|entry| entry.warm_start.as_ref()) else { return };
-        let solutions: Vec<Solution> =
-            self.objective.lower_levels().zip(starts).map(|(lower, start)| start.solution(lower)).collect();
-        self.objective.set_starts(solutions);
+        let here = entries.last().filter(|entry| entry.stage == self.stage);
+        if let Some(starts) = here.and_then(|entry| entry.warm_start.as_ref()) {
+            self.start_from(starts);
+        }
+    }
+
+    fn start_from(&mut self, starts: &[WarmStart]) {
+        let solutions = self.objective.lower_levels().zip(starts).map(|(lower, start)| start.solution(lower)).collect();
+        self.objective.forget_all_but(Some(solutions));
     }
 }
 
@@ -83,7 +101,11 @@ impl<M: LowerLevel + Send, C: Criterion + Send> Objective for Journaled<'_, '_, 
         }
         self.restore();
         let evaluation = self.objective.evaluate(theta, request)?;
-        let warm_start = self.objective.solutions().map(WarmStart::new).collect();
+        let is_resumable = self.evaluations.is_multiple_of(RESUMABLE_EVERY);
+        let warm_start: Option<Vec<WarmStart>> = is_resumable.then(|| self.objective.solutions().map(WarmStart::new).collect());
+        if let Some(starts) = &warm_start {
+            self.start_from(starts);
+        }
         let entry = JournalEntry::new(self.stage, key, &evaluation, request.gradient, warm_start);
         self.observer.borrow_mut().on_evaluation(&entry);
         Ok(evaluation)
@@ -95,7 +117,7 @@ fn to_u32(index: usize) -> u32 {
 }
 
 impl JournalEntry {
-    fn new(stage: &str, key: u64, evaluation: &Evaluation, gradient: bool, warm_start: Vec<WarmStart>) -> Self {
+    fn new(stage: &str, key: u64, evaluation: &Evaluation, gradient: bool, warm_start: Option<Vec<WarmStart>>) -> Self {
         let nonzero: Vec<usize> = (0..evaluation.gradient.len()).filter(|&k| evaluation.gradient[k] != 0.0).collect();
         Self {
             stage: stage.to_string(),
@@ -108,7 +130,7 @@ impl JournalEntry {
             relative_gap_bits: evaluation.relative_gap.to_bits(),
             support_size_bits: evaluation.support_size.to_bits(),
             biactive: evaluation.biactive,
-            warm_start: Some(warm_start),
+            warm_start,
         }
     }
 

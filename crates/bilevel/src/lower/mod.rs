@@ -89,6 +89,9 @@ pub trait LowerLevel: Sync {
     /// A point to start from, made of coefficients (length p) and intercept: what an interrupted search needs to go on where it was.
     fn start_from(&self, coefficients: Vec<f64>, intercept: f64) -> Solution;
 
+    /// Empties caches that outlive a solve, so that the next solve depends on its start alone.
+    fn forget(&self) {}
+
     /// (∂y*/∂λ)ᵀ Aᵀω at a solution, with the error bound of the solves.
     ///
     /// # Errors

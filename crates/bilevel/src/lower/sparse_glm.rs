@@ -233,6 +233,10 @@ impl<D: DesignMatrix, L: Loss, P: Penalty> LowerLevel for SparseGlm<'_, D, L, P>
         working_set::solve(self, hyperparameters, start, accuracy.relative_gap)
     }
 
+    fn forget(&self) {
+        self.cache.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clear();
+    }
+
     fn start_from(&self, coefficients: Vec<f64>, intercept: f64) -> Solution {
         let mut predictor = vec![0.0; self.design.n_rows()];
         self.design.product_into(&coefficients, &mut predictor);

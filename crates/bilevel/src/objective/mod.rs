@@ -88,10 +88,14 @@ impl<M: LowerLevel + Send, C: Criterion + Send> SplitObjective<M, C> {
         self.parts.iter().filter_map(|part| part.solution.as_ref())
     }
 
-    /// Replaces the solutions that the next evaluation starts from.
-    pub fn set_starts(&mut self, solutions: Vec<Solution>) {
-        for (part, solution) in self.parts.iter_mut().zip(solutions) {
-            part.solution = Some(solution);
+    /// Forgets everything but the given starting points (one for each split; none for a cold start), so that what comes next depends on
+    /// nothing else: not on rounding in running sums, nor on what caches hold.
+    pub fn forget_all_but(&mut self, starts: Option<Vec<Solution>>) {
+        let mut starts = starts.into_iter().flatten();
+        for part in &mut self.parts {
+            part.lower.forget();
+            part.adjoint_start.clear();
+            part.solution = starts.next();
         }
         self.solved_at = None;
     }
