@@ -23,16 +23,32 @@ fn parametrizations(blocks: usize, level: f64, ridge: Ridge) -> Vec<(Box<dyn Par
     vec![
         (Box::new(Weights::scalar(factors.clone(), ridge, -30.0, 30.0)), with_ridge(vec![level])),
         (
-            Box::new(Weights::grouped(factors.clone(), (0..blocks).map(|g| g % 2).collect(), ridge, -30.0, 30.0)),
+            Box::new(Weights::grouped(
+                factors.clone(),
+                (0..blocks).map(|g| g % 2).collect(),
+                ridge,
+                -30.0,
+                30.0,
+            )),
             with_ridge(vec![level, level - 0.4]),
         ),
-        (Box::new(Weights::per_block(factors.clone(), ridge, -30.0, 30.0)), with_ridge((0..blocks).map(wave).collect())),
+        (
+            Box::new(Weights::per_block(factors.clone(), ridge, -30.0, 30.0)),
+            with_ridge((0..blocks).map(wave).collect()),
+        ),
         (Box::new(Adaptive::new(factors, &sizes, ridge, -30.0, 30.0)), with_ridge(vec![level, 0.6])),
     ]
 }
 
 /// Checks all parametrizations and criteria for one loss and penalty; returns (judged, skipped near kinks).
-fn check<L: Loss, P: Penalty>(data: &RandomData, targets: &[f64], loss: L, penalty: &P, fraction: f64, ridge: Ridge) -> (usize, usize) {
+fn check<L: Loss, P: Penalty>(
+    data: &RandomData,
+    targets: &[f64],
+    loss: L,
+    penalty: &P,
+    fraction: f64,
+    ridge: Ridge,
+) -> (usize, usize) {
     let n = targets.len();
     let (mut judged, mut skipped) = (0, 0);
     for folds in [1, 3] {

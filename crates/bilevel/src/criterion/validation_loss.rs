@@ -22,7 +22,12 @@ impl<'a, L: Loss> ValidationLoss<'a, L> {
 impl<L: Loss> Criterion for ValidationLoss<'_, L> {
     fn evaluate(&self, predictor: &[f64]) -> CriterionValue {
         let n = predictor.len();
-        let mut result = CriterionValue { value: 0.0, gradient: vec![0.0; n], curvature: vec![0.0; n], samples: Vec::new() };
+        let mut result = CriterionValue {
+            value: 0.0,
+            gradient: vec![0.0; n],
+            curvature: vec![0.0; n],
+            samples: Vec::new(),
+        };
         for (i, ((&b, &v), &z)) in self.targets.iter().zip(self.weights).zip(predictor).enumerate() {
             if v != 0.0 {
                 let loss = self.loss.value(b, z);

@@ -13,8 +13,9 @@ use crate::penalty::Penalty;
 use super::climb::{Lower, Stage, Summit};
 use super::prepare::Prepared;
 use super::{
-    CertificateRecord, CriterionRecord, DataRecord, Fit, FitInput, FitRecord, LowerLevelRecord, Model, OuterRecord, PredictionOrigin,
-    Predictions, SCHEMA_VERSION, ScoreRecord, SecondsRecord, WeightsKind, WeightsRecord, score,
+    CertificateRecord, CriterionRecord, DataRecord, Fit, FitInput, FitRecord, LowerLevelRecord, Model,
+    OuterRecord, PredictionOrigin, Predictions, SCHEMA_VERSION, ScoreRecord, SecondsRecord, WeightsKind,
+    WeightsRecord, score,
 };
 
 /// A point is called stationary if no parameter, changed by a factor e, would to first order change the criterion by more than this part of it.
@@ -66,7 +67,11 @@ pub(super) fn assemble<L: Loss, P: Penalty>(
             lambda: one_lambda.then(|| best.result.theta[0].exp()),
             lambda_max: problem.lambda_max(&vec![1.0; penalty.blocks().len()]),
             ridge: best.hyperparameters.ridge,
-            theta: if best.result.theta.len() <= LONGEST_THETA { best.result.theta.clone() } else { Vec::new() },
+            theta: if best.result.theta.len() <= LONGEST_THETA {
+                best.result.theta.clone()
+            } else {
+                Vec::new()
+            },
         },
         outer: OuterRecord {
             method: best.method.to_string(),
@@ -82,7 +87,12 @@ pub(super) fn assemble<L: Loss, P: Penalty>(
             duality_gap: solution.gap,
             iterations: solution.iterations,
         },
-        seconds: SecondsRecord { load: 0.0, search: search_seconds, final_fit: total - search_seconds, total },
+        seconds: SecondsRecord {
+            load: 0.0,
+            search: search_seconds,
+            final_fit: total - search_seconds,
+            total,
+        },
         test,
     };
     let feature_weights = feature_weights(prepared, penalty, &best.hyperparameters);
@@ -104,7 +114,11 @@ fn model(prepared: &Prepared<'_>, solution: &Solution) -> Model {
 }
 
 /// λ of each feature's block in the units of the data: λ_j|y_j| = (λ_j/s_j)|s_j y_j|.
-fn feature_weights<P: Penalty>(prepared: &Prepared<'_>, penalty: &P, hyperparameters: &Hyperparameters) -> Vec<f64> {
+fn feature_weights<P: Penalty>(
+    prepared: &Prepared<'_>,
+    penalty: &P,
+    hyperparameters: &Hyperparameters,
+) -> Vec<f64> {
     let blocks = penalty.blocks();
     let mut weights = vec![0.0; blocks.n_coefficients()];
     for (g, lambda) in hyperparameters.lambda.iter().enumerate() {
@@ -169,8 +183,14 @@ fn scores(
 fn matching_target(data: &Dataset, test: &Dataset) -> Result<Vec<f64>> {
     match (&data.target, &test.target) {
         (Target::Real(_), Target::Real(values)) => Ok(values.clone()),
-        (Target::Binary { classes: a, .. }, Target::Binary { signs, classes: b }) if a == b => Ok(signs.clone()),
-        _ => Err(crate::Error::data("test target", "another kind of target or other classes", "those of the training data")),
+        (Target::Binary { classes: a, .. }, Target::Binary { signs, classes: b }) if a == b => {
+            Ok(signs.clone())
+        }
+        _ => Err(crate::Error::data(
+            "test target",
+            "another kind of target or other classes",
+            "those of the training data",
+        )),
     }
 }
 

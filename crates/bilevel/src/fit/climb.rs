@@ -19,8 +19,8 @@ use crate::loss::Loss;
 use crate::lower::{Hyperparameters, LowerLevel, Solution, SparseGlm};
 use crate::objective::{SplitObjective, mean_and_standard_error, tight};
 use crate::outer::{
-    Accuracy, EarlyStop, Evaluation, Grid, Lbfgs, LbfgsSettings, Nba, NbaSettings, Ntrba, NtrbaSettings, Objective, OuterOptimizer,
-    OuterResult, Progress, ScalarSearch, ScalarSettings, Step, StopReason,
+    Accuracy, EarlyStop, Evaluation, Grid, Lbfgs, LbfgsSettings, Nba, NbaSettings, Ntrba, NtrbaSettings,
+    Objective, OuterOptimizer, OuterResult, Progress, ScalarSearch, ScalarSettings, Step, StopReason,
 };
 use crate::parametrization::{Adaptive, Parametrization, Ridge, Weights};
 use crate::penalty::Penalty;
@@ -156,7 +156,13 @@ impl<'c, 'a, 'o, L: Loss, P: Penalty + Send> Climb<'c, 'a, 'o, L, P> {
                 self.free(best, WeightsKind::Feature, true)?
             }
         };
-        Ok(Summit { best, stages: self.stages, trace: self.trace, curve: self.curve, lambda_range: self.lambda_range })
+        Ok(Summit {
+            best,
+            stages: self.stages,
+            trace: self.trace,
+            curve: self.curve,
+            lambda_range: self.lambda_range,
+        })
     }
 
     /// One λ: the global search, unless another method is asked for. An elastic net that learns its ridge part is searched along
@@ -188,11 +194,14 @@ impl<'c, 'a, 'o, L: Loss, P: Penalty + Send> Climb<'c, 'a, 'o, L, P> {
                 break;
             }
             let proportion = (1.0 - l1_ratio) / l1_ratio;
-            let maps = Maps::same(|| Weights::scalar(factors.clone(), Ridge::Proportional(proportion), range.0, range.1));
+            let maps = Maps::same(|| {
+                Weights::scalar(factors.clone(), Ridge::Proportional(proportion), range.0, range.1)
+            });
             let name = format!("scalar, l1 ratio {l1_ratio}");
             let method = Method::Scalar(self.scalar_search(50));
             let stage = self.stage(&name, WeightsKind::Scalar, maps, &method, Vec::new())?;
-            let better = best.as_ref().is_none_or(|(b, _)| stage.result.evaluation.value < b.result.evaluation.value);
+            let better =
+                best.as_ref().is_none_or(|(b, _)| stage.result.evaluation.value < b.result.evaluation.value);
             self.record(&name, &stage, 0.0, better);
             if better {
                 best = Some((stage, proportion));
@@ -248,14 +257,22 @@ impl<'c, 'a, 'o, L: Loss, P: Penalty + Send> Climb<'c, 'a, 'o, L, P> {
         let (factors, ridge) = (self.factors.clone(), self.ridge);
         // Weights may leave the searched interval of the one λ on either side: a good feature wants less, a bad one more than any common λ.
         let (lower, upper) = (self.range.0 - 2.0, self.range.1 + 5.0);
-        let relative: Vec<f64> =
-            best.hyperparameters.lambda.iter().zip(&factors).map(|(l, f)| (l / f).ln().clamp(lower, upper)).collect();
+        let relative: Vec<f64> = best
+            .hyperparameters
+            .lambda
+            .iter()
+            .zip(&factors)
+            .map(|(l, f)| (l / f).ln().clamp(lower, upper))
+            .collect();
         let (name, maps, mut start) = match (kind, &self.groups) {
             (WeightsKind::Group, Some(groups)) => {
-                let maps = Maps::same(|| Weights::grouped(factors.clone(), groups.clone(), ridge, lower, upper));
+                let maps =
+                    Maps::same(|| Weights::grouped(factors.clone(), groups.clone(), ridge, lower, upper));
                 ("group", maps, means_over(groups, &relative))
             }
-            _ => ("feature", Maps::same(|| Weights::per_block(factors.clone(), ridge, lower, upper)), relative),
+            _ => {
+                ("feature", Maps::same(|| Weights::per_block(factors.clone(), ridge, lower, upper)), relative)
+            }
         };
         if let Ridge::Learned { .. } = ridge {
             start.push(best.hyperparameters.ridge.max(f64::MIN_POSITIVE).ln());
@@ -272,7 +289,13 @@ impl<'c, 'a, 'o, L: Loss, P: Penalty + Send> Climb<'c, 'a, 'o, L, P> {
         let (factors, ridge) = (self.factors.clone(), self.ridge);
         let (lower, upper) = (self.range.0 - 7.0, self.range.1);
         let make = |solution: &Solution| -> Box<dyn Parametrization> {
-            Box::new(Adaptive::new(factors.clone(), &block_sizes(self.penalty, solution), ridge, lower, upper))
+            Box::new(Adaptive::new(
+                factors.clone(),
+                &block_sizes(self.penalty, solution),
+                ridge,
+                lower,
+                upper,
+            ))
         };
         let final_solution = self.final_problem.solve(&best.hyperparameters, None, Accuracy::TIGHT)?;
         let of_final = make(&final_solution);
@@ -287,7 +310,14 @@ impl<'c, 'a, 'o, L: Loss, P: Penalty + Send> Climb<'c, 'a, 'o, L, P> {
     }
 
     /// Minimizes over one parametrization and evaluates the answer once more, live and tight, for what the journal does not hold.
-    fn stage(&mut self, name: &str, kind: WeightsKind, maps: Maps, method: &Method, start: Vec<f64>) -> Result<Stage> {
+    fn stage(
+        &mut self,
+        name: &str,
+        kind: WeightsKind,
+        maps: Maps,
+        method: &Method,
+        start: Vec<f64>,
+    ) -> Result<Stage> {
         let Maps { of_splits, of_final } = maps;
         self.install(of_splits)?;
         let n_parameters = self.objective.n_parameters();
@@ -309,7 +339,9 @@ impl<'c, 'a, 'o, L: Loss, P: Penalty + Send> Climb<'c, 'a, 'o, L, P> {
                 trace.push(step);
                 match deadline {
                     _ if cancelled => ControlFlow::Break(StopReason::Cancelled),
-                    Some(limit) if started.elapsed().as_secs_f64() > limit => ControlFlow::Break(StopReason::TimeLimit),
+                    Some(limit) if started.elapsed().as_secs_f64() > limit => {
+                        ControlFlow::Break(StopReason::TimeLimit)
+                    }
                     _ => ControlFlow::Continue(()),
                 }
             };
@@ -320,7 +352,9 @@ impl<'c, 'a, 'o, L: Loss, P: Penalty + Send> Climb<'c, 'a, 'o, L, P> {
                     self.curve = found.curve.iter().map(|s| curve_point(s.theta, &s.evaluation)).collect();
                     (found.outer, "scalar")
                 }
-                Method::Other(method) => (method.minimize(&mut journaled, &start, &mut monitor)?, method.name()),
+                Method::Other(method) => {
+                    (method.minimize(&mut journaled, &start, &mut monitor)?, method.name())
+                }
             }
         };
         self.trace = trace;
@@ -360,7 +394,14 @@ impl<'c, 'a, 'o, L: Loss, P: Penalty + Send> Climb<'c, 'a, 'o, L, P> {
 
     fn scalar_search(&self, points: usize) -> ScalarSearch {
         let early_stop = Some(EarlyStop::default());
-        ScalarSearch { settings: ScalarSettings { points, early_stop, policy: self.settings.policy, ..ScalarSettings::default() } }
+        ScalarSearch {
+            settings: ScalarSettings {
+                points,
+                early_stop,
+                policy: self.settings.policy,
+                ..ScalarSettings::default()
+            },
+        }
     }
 
     /// The outer method of a stage with more than one parameter, or the one that was asked for.
@@ -372,11 +413,17 @@ impl<'c, 'a, 'o, L: Loss, P: Penalty + Send> Climb<'c, 'a, 'o, L, P> {
             other => other,
         };
         Method::Other(match wanted {
-            OuterKind::Ntrba => Box::new(Ntrba { settings: NtrbaSettings { policy, max_steps, ..NtrbaSettings::default() } }),
-            OuterKind::Nba => Box::new(Nba { settings: NbaSettings { policy, max_steps, ..NbaSettings::default() } }),
+            OuterKind::Ntrba => {
+                Box::new(Ntrba { settings: NtrbaSettings { policy, max_steps, ..NtrbaSettings::default() } })
+            }
+            OuterKind::Nba => {
+                Box::new(Nba { settings: NbaSettings { policy, max_steps, ..NbaSettings::default() } })
+            }
             OuterKind::Grid => Box::new(Grid::default()),
             // Progress of less than a millionth of the criterion in five steps is below anything that its standard error can see.
-            _ => Box::new(Lbfgs { settings: LbfgsSettings { policy, max_steps, plateau: 1e-6, ..LbfgsSettings::default() } }),
+            _ => Box::new(Lbfgs {
+                settings: LbfgsSettings { policy, max_steps, plateau: 1e-6, ..LbfgsSettings::default() },
+            }),
         })
     }
 
@@ -417,7 +464,8 @@ pub(super) fn objective<'a, L: Loss, P: Penalty>(
     let targets = prepared.data.target.values();
     let mut parts = Vec::with_capacity(prepared.splits.len());
     for split in &prepared.splits {
-        let lower = SparseGlm::new(&prepared.design, targets, &split.train, loss, penalty, settings.intercept)?;
+        let lower =
+            SparseGlm::new(&prepared.design, targets, &split.train, loss, penalty, settings.intercept)?;
         parts.push((lower, ValidationLoss::new(loss, targets, &split.validation)));
     }
     let one = Weights::scalar(factors.to_vec(), Ridge::Fixed(0.0), f64::NEG_INFINITY, f64::INFINITY);

@@ -41,7 +41,9 @@ pub fn gradcheck(input: FitInput<'_>, max_parameters: usize) -> Result<Vec<Gradc
             (LossKind::Logistic, PenaltyKind::GroupL1, Some(blocks)) => {
                 check(&input, &prepared, Logistic, &GroupL1::new(blocks), max_parameters)
             }
-            (_, PenaltyKind::GroupL1, Some(blocks)) => check(&input, &prepared, Squared, &GroupL1::new(blocks), max_parameters),
+            (_, PenaltyKind::GroupL1, Some(blocks)) => {
+                check(&input, &prepared, Squared, &GroupL1::new(blocks), max_parameters)
+            }
             (LossKind::Logistic, _, _) => check(&input, &prepared, Logistic, &L1::new(p), max_parameters),
             _ => check(&input, &prepared, Squared, &L1::new(p), max_parameters),
         }
@@ -63,7 +65,9 @@ fn check<L: Loss, P: Penalty>(
     let level = (0.25 * largest).ln();
     let ridge = prepare::ridge(settings, level, level);
     let (lower, upper) = (level - 30.0, level + 30.0);
-    let names = |count: usize| (0..count).map(|k| block_name(&prepared.data.feature_names, blocks.members(k))).collect();
+    let names = |count: usize| {
+        (0..count).map(|k| block_name(&prepared.data.feature_names, blocks.members(k))).collect()
+    };
     let (map, mut theta): (Box<dyn Parametrization>, Vec<f64>) = match (settings.weights, input.groups) {
         (WeightsKind::Scalar, _) => (Box::new(Weights::scalar(factors, ridge, lower, upper)), vec![level]),
         (WeightsKind::Adaptive, _) => {
@@ -78,7 +82,10 @@ fn check<L: Loss, P: Penalty>(
         }
         _ => {
             let count = factors.len();
-            (Box::new(Weights::per_block(factors, ridge, lower, upper).with_names(names(count))), vec![level; count])
+            (
+                Box::new(Weights::per_block(factors, ridge, lower, upper).with_names(names(count))),
+                vec![level; count],
+            )
         }
     };
     if map.n_parameters() > theta.len() {
@@ -129,7 +136,13 @@ fn compare(
 }
 
 /// (8(Φ(h) − Φ(−h)) − (Φ(2h) − Φ(−2h)))/12h, with h divided by five until the support is the same at all four points.
-fn central_difference(objective: &mut dyn Objective, theta: &[f64], k: usize, request: Request, support_size: f64) -> Result<f64> {
+fn central_difference(
+    objective: &mut dyn Objective,
+    theta: &[f64],
+    k: usize,
+    request: Request,
+    support_size: f64,
+) -> Result<f64> {
     let mut step = 1e-3;
     loop {
         let mut moved = theta.to_vec();

@@ -21,8 +21,9 @@ use crate::{Error, Result};
 pub use gradcheck::{GradcheckRow, gradcheck};
 pub use observer::{JournalEntry, Observer, Silent, WarmStart};
 pub use record::{
-    CertificateRecord, CriterionRecord, CurvePoint, DataRecord, Fit, FitRecord, LowerLevelRecord, Model, OuterRecord, PredictionOrigin,
-    Predictions, SCHEMA_VERSION, ScoreRecord, SecondsRecord, StageRecord, WeightsRecord,
+    CertificateRecord, CriterionRecord, CurvePoint, DataRecord, Fit, FitRecord, LowerLevelRecord, Model,
+    OuterRecord, PredictionOrigin, Predictions, SCHEMA_VERSION, ScoreRecord, SecondsRecord, StageRecord,
+    WeightsRecord,
 };
 pub use replay::resumable;
 pub use score::score;
@@ -76,7 +77,13 @@ fn in_pool<T: Send>(threads: Option<usize>, work: impl FnOnce() -> Result<T> + S
         Some(count) => rayon::ThreadPoolBuilder::new()
             .num_threads(count)
             .build()
-            .map_err(|e| Error::setting("threads", format!("{count} ({e})"), "a number of threads that the system can start"))?
+            .map_err(|e| {
+                Error::setting(
+                    "threads",
+                    format!("{count} ({e})"),
+                    "a number of threads that the system can start",
+                )
+            })?
             .install(work),
     }
 }
@@ -88,7 +95,9 @@ fn fit_here(input: FitInput<'_>, observer: &mut dyn Observer) -> Result<Fit> {
     let groups = prepare::blocks_of_groups(input.groups, p)?;
     let job = Job { input, prepared: &prepared, started };
     match (prepared.loss, input.settings.penalty, groups) {
-        (LossKind::Logistic, PenaltyKind::GroupL1, Some(blocks)) => job.run(Logistic, &GroupL1::new(blocks), None, observer),
+        (LossKind::Logistic, PenaltyKind::GroupL1, Some(blocks)) => {
+            job.run(Logistic, &GroupL1::new(blocks), None, observer)
+        }
         (_, PenaltyKind::GroupL1, Some(blocks)) => job.run(Squared, &GroupL1::new(blocks), None, observer),
         (LossKind::Logistic, _, _) => job.run(Logistic, &L1::new(p), input.groups, observer),
         _ => job.run(Squared, &L1::new(p), input.groups, observer),
@@ -104,14 +113,36 @@ struct Job<'a> {
 }
 
 impl<'a> Job<'a> {
-    fn run<L: Loss, P: Penalty + Send>(self, loss: L, penalty: &P, groups: Option<&[usize]>, observer: &mut dyn Observer) -> Result<Fit> {
+    fn run<L: Loss, P: Penalty + Send>(
+        self,
+        loss: L,
+        penalty: &P,
+        groups: Option<&[usize]>,
+        observer: &mut dyn Observer,
+    ) -> Result<Fit> {
         let (prepared, settings) = (self.prepared, self.input.settings);
         let targets = prepared.data.target.values();
-        let final_problem =
-            SparseGlm::new(&prepared.design, targets, &prepared.final_weights, loss, penalty, settings.intercept)?;
+        let final_problem = SparseGlm::new(
+            &prepared.design,
+            targets,
+            &prepared.final_weights,
+            loss,
+            penalty,
+            settings.intercept,
+        )?;
         let journal = Journal::new(self.input.journal);
         let groups = groups.map(<[usize]>::to_vec);
-        let climb = Climb::new(prepared, settings, loss, penalty, groups, &final_problem, journal, observer, self.started)?;
+        let climb = Climb::new(
+            prepared,
+            settings,
+            loss,
+            penalty,
+            groups,
+            &final_problem,
+            journal,
+            observer,
+            self.started,
+        )?;
         let summit = climb.run()?;
         let search = self.started.elapsed().as_secs_f64();
         answer::assemble(&self.input, prepared, penalty, &final_problem, summit, self.started, search)

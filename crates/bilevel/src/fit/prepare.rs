@@ -72,13 +72,19 @@ fn rows(data: &Dataset, settings: &FitSettings) -> Result<(Vec<usize>, Vec<usize
         None => (pool, validation, Vec::new()),
         Some(fraction) => {
             // Another stream than the folds', so that the test set does not follow the fold structure.
-            let (kept, test) = carve_fraction(&data.target, &pool, fraction, settings.seed ^ 0x7e57, "test fraction")?;
+            let (kept, test) =
+                carve_fraction(&data.target, &pool, fraction, settings.seed ^ 0x7e57, "test fraction")?;
             (kept, validation, test)
         }
     })
 }
 
-fn splits(data: &Dataset, settings: &FitSettings, pool: &[usize], validation: &[usize]) -> Result<Vec<Split>> {
+fn splits(
+    data: &Dataset,
+    settings: &FitSettings,
+    pool: &[usize],
+    validation: &[usize],
+) -> Result<Vec<Split>> {
     Ok(match settings.split {
         SplitSettings::Folds(k) => kfold(&data.target, pool, k, settings.seed)?,
         SplitSettings::Validation(_) => vec![Split::from_rows(data.n_samples(), pool, validation)?],
@@ -119,7 +125,11 @@ fn resolve_loss(loss: LossKind, task: Task) -> Result<LossKind> {
 
 fn check(settings: &FitSettings, has_groups: bool) -> Result<()> {
     let positive = |name, value: f64| {
-        if value > 0.0 && value.is_finite() { Ok(()) } else { Err(Error::setting(name, value, "a positive number")) }
+        if value > 0.0 && value.is_finite() {
+            Ok(())
+        } else {
+            Err(Error::setting(name, value, "a positive number"))
+        }
     };
     positive("tol", settings.tolerance)?;
     if settings.tolerance > 1e-2 {
@@ -144,15 +154,21 @@ fn check(settings: &FitSettings, has_groups: bool) -> Result<()> {
     }
     let needs_groups = settings.penalty == PenaltyKind::GroupL1 || settings.weights == WeightsKind::Group;
     if needs_groups && !has_groups {
-        return Err(Error::setting("groups", "none", "a group for each feature, which group weights and the group penalty need"));
+        return Err(Error::setting(
+            "groups",
+            "none",
+            "a group for each feature, which group weights and the group penalty need",
+        ));
     }
     let one_parameter = settings.weights == WeightsKind::Scalar;
     let few_parameters = one_parameter || settings.weights == WeightsKind::Adaptive;
     let learns_ridge = settings.penalty == PenaltyKind::ElasticNet && settings.l2.is_none();
     match settings.outer {
-        OuterKind::Scalar if !one_parameter || learns_ridge => {
-            Err(Error::setting("outer", "scalar", "one parameter to learn: scalar weights, and an elastic net only with a fixed l2"))
-        }
+        OuterKind::Scalar if !one_parameter || learns_ridge => Err(Error::setting(
+            "outer",
+            "scalar",
+            "one parameter to learn: scalar weights, and an elastic net only with a fixed l2",
+        )),
         OuterKind::Grid if !few_parameters || learns_ridge && !one_parameter => {
             Err(Error::setting("outer", "grid", "one or two parameters to learn: scalar or adaptive weights"))
         }

@@ -79,7 +79,8 @@ impl<M: LowerLevel + Send, C: Criterion + Send> Journaled<'_, '_, '_, M, C> {
     }
 
     fn start_from(&mut self, starts: &[WarmStart]) {
-        let solutions = self.objective.lower_levels().zip(starts).map(|(lower, start)| start.solution(lower)).collect();
+        let solutions =
+            self.objective.lower_levels().zip(starts).map(|(lower, start)| start.solution(lower)).collect();
         self.objective.forget_all_but(Some(solutions));
     }
 }
@@ -102,7 +103,8 @@ impl<M: LowerLevel + Send, C: Criterion + Send> Objective for Journaled<'_, '_, 
         self.restore();
         let evaluation = self.objective.evaluate(theta, request)?;
         let is_resumable = self.evaluations.is_multiple_of(RESUMABLE_EVERY);
-        let warm_start: Option<Vec<WarmStart>> = is_resumable.then(|| self.objective.solutions().map(WarmStart::new).collect());
+        let warm_start: Option<Vec<WarmStart>> =
+            is_resumable.then(|| self.objective.solutions().map(WarmStart::new).collect());
         if let Some(starts) = &warm_start {
             self.start_from(starts);
         }
@@ -117,8 +119,15 @@ fn to_u32(index: usize) -> u32 {
 }
 
 impl JournalEntry {
-    fn new(stage: &str, key: u64, evaluation: &Evaluation, gradient: bool, warm_start: Option<Vec<WarmStart>>) -> Self {
-        let nonzero: Vec<usize> = (0..evaluation.gradient.len()).filter(|&k| evaluation.gradient[k] != 0.0).collect();
+    fn new(
+        stage: &str,
+        key: u64,
+        evaluation: &Evaluation,
+        gradient: bool,
+        warm_start: Option<Vec<WarmStart>>,
+    ) -> Self {
+        let nonzero: Vec<usize> =
+            (0..evaluation.gradient.len()).filter(|&k| evaluation.gradient[k] != 0.0).collect();
         Self {
             stage: stage.to_string(),
             key,

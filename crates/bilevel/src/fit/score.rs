@@ -44,7 +44,9 @@ fn regression(truth: &[f64], predicted: &[f64], baseline: f64) -> ScoreRecord {
 
 fn classification(truth: &[f64], predicted: &[f64], baseline: f64) -> ScoreRecord {
     let n = truth.len();
-    let count = |condition: &dyn Fn(f64, f64) -> bool| truth.iter().zip(predicted).filter(|(b, z)| condition(**b, **z)).count() as f64;
+    let count = |condition: &dyn Fn(f64, f64) -> bool| {
+        truth.iter().zip(predicted).filter(|(b, z)| condition(**b, **z)).count() as f64
+    };
     let true_positive = count(&|b, z| b > 0.0 && z > 0.0);
     let false_positive = count(&|b, z| b < 0.0 && z > 0.0);
     let false_negative = count(&|b, z| b > 0.0 && z <= 0.0);
@@ -75,9 +77,11 @@ fn auc(truth: &[f64], predicted: &[f64]) -> Option<f64> {
     }
     let (mut rank_sum, mut first) = (0.0, 0);
     while first < order.len() {
-        let tied = order[first..].iter().take_while(|&&i| predicted[i] == predicted[order[first]]).count().max(1);
+        let tied =
+            order[first..].iter().take_while(|&&i| predicted[i] == predicted[order[first]]).count().max(1);
         let middle_rank = first as f64 + (tied as f64 + 1.0) / 2.0;
-        rank_sum += middle_rank * order[first..first + tied].iter().filter(|&&i| truth[i] > 0.0).count() as f64;
+        rank_sum +=
+            middle_rank * order[first..first + tied].iter().filter(|&&i| truth[i] > 0.0).count() as f64;
         first += tied;
     }
     Some((rank_sum - positive * (positive + 1.0) / 2.0) / (positive * negative))

@@ -30,7 +30,8 @@ pub(super) fn adjoint_error<D: DesignMatrix, L: Loss, P: Penalty>(
     if mu <= 0.0 {
         return f64::INFINITY;
     }
-    let coefficient_error = (stationarity(context, system) / mu).min((2.0 * context.solution.gap / mu).sqrt());
+    let coefficient_error =
+        (stationarity(context, system) / mu).min((2.0 * context.solution.gap / mu).sqrt());
     let mut lipschitz = row_terms(context, system, &solve.q);
     let mut turn: f64 = 0.0;
     system.curved(context, |range, lambda, block| {
@@ -50,7 +51,10 @@ fn norm(v: &[f64]) -> f64 {
 }
 
 /// ‖∇P‖ on the active blocks: 0 exactly at the minimizer of the face.
-fn stationarity<D: DesignMatrix, L: Loss, P: Penalty>(context: &Context<'_, '_, D, L, P>, system: &System<'_, D>) -> f64 {
+fn stationarity<D: DesignMatrix, L: Loss, P: Penalty>(
+    context: &Context<'_, '_, D, L, P>,
+    system: &System<'_, D>,
+) -> f64 {
     let penalty = context.problem.penalty;
     let (mut y, mut gradient, mut rho) = (Vec::new(), Vec::new(), Vec::new());
     let mut square = 0.0;
@@ -72,7 +76,11 @@ fn stationarity<D: DesignMatrix, L: Loss, P: Penalty>(context: &Context<'_, '_, 
 }
 
 /// Σ_i v_i‖a_i‖² + M₃ Σ_i s_i‖a_i‖²|a_iᵀq| over the reduced columns.
-fn row_terms<D: DesignMatrix, L: Loss, P: Penalty>(context: &Context<'_, '_, D, L, P>, system: &System<'_, D>, q: &[f64]) -> f64 {
+fn row_terms<D: DesignMatrix, L: Loss, P: Penalty>(
+    context: &Context<'_, '_, D, L, P>,
+    system: &System<'_, D>,
+    q: &[f64],
+) -> f64 {
     let n = system.reduced.n_rows();
     let mut squares = vec![0.0; n];
     let mut image = vec![0.0; n];

@@ -42,7 +42,8 @@ pub(crate) fn implicit<D: DesignMatrix, L: Loss, P: Penalty>(
     let curvatures = problem.curvatures(&solution.predictor);
     let context = Context { problem, hyperparameters, solution, upper, curvatures: &curvatures, accuracy };
     let active: Vec<usize> = partition.blocks_in(BlockState::Active).filter(|&g| context.moves(g)).collect();
-    let biactive: Vec<usize> = partition.blocks_in(BlockState::Biactive).filter(|&g| context.moves(g)).collect();
+    let biactive: Vec<usize> =
+        partition.blocks_in(BlockState::Biactive).filter(|&g| context.moves(g)).collect();
     let mut selected = match policy {
         BiactivePolicy::Null => Vec::new(),
         BiactivePolicy::All => biactive.clone(),
@@ -53,8 +54,12 @@ pub(crate) fn implicit<D: DesignMatrix, L: Loss, P: Penalty>(
         let solve = system.solve(&context);
         let first_selected = system.reduced.n_columns() - selected.len();
         if policy == BiactivePolicy::SelfConsistent {
-            let coherent: Vec<usize> =
-                selected.iter().enumerate().filter(|(k, _)| solve.q[first_selected + k] > 0.0).map(|(_, &g)| g).collect();
+            let coherent: Vec<usize> = selected
+                .iter()
+                .enumerate()
+                .filter(|(k, _)| solve.q[first_selected + k] > 0.0)
+                .map(|(_, &g)| g)
+                .collect();
             if coherent.len() < selected.len() {
                 selected = coherent;
                 continue;
@@ -145,7 +150,11 @@ pub(super) struct Solve {
 }
 
 impl<'c, D: DesignMatrix> System<'c, D> {
-    fn new<L: Loss, P: Penalty>(context: &Context<'c, '_, D, L, P>, active: &[usize], selected: &[usize]) -> Self {
+    fn new<L: Loss, P: Penalty>(
+        context: &Context<'c, '_, D, L, P>,
+        active: &[usize],
+        selected: &[usize],
+    ) -> Self {
         let blocks = context.problem.penalty.blocks();
         let mut reduced = ReducedDesign::new(context.problem.design);
         let mut ranges = Vec::with_capacity(active.len());
@@ -186,7 +195,12 @@ impl<'c, D: DesignMatrix> System<'c, D> {
     fn solve<L: Loss, P: Penalty>(&self, context: &Context<'_, '_, D, L, P>) -> Solve {
         let size = self.columns.len();
         if size == 0 {
-            return Solve { q: Vec::new(), residual: 0.0, smallest_eigenvalue: f64::INFINITY, converged: true };
+            return Solve {
+                q: Vec::new(),
+                residual: 0.0,
+                smallest_eigenvalue: f64::INFINITY,
+                converged: true,
+            };
         }
         let curvature = context.curvature(&self.reduced);
         let sums = curvature.column_sums(&self.columns);
@@ -205,7 +219,11 @@ impl<'c, D: DesignMatrix> System<'c, D> {
     /// Cholesky factor of the reduced Hessian on the solver's cached inner products, renewed at the solution if `fresh`.
     ///
     /// `None` if a combined column is among the reduced ones (they are not columns of the design), or if the matrix is singular.
-    fn cached_factor<L: Loss, P: Penalty>(&self, context: &Context<'_, '_, D, L, P>, fresh: bool) -> Option<Cholesky> {
+    fn cached_factor<L: Loss, P: Penalty>(
+        &self,
+        context: &Context<'_, '_, D, L, P>,
+        fresh: bool,
+    ) -> Option<Cholesky> {
         let penalty = context.problem.penalty;
         if self.selected.iter().any(|&g| penalty.blocks().members(g).len() > 1) {
             return None;
@@ -255,7 +273,12 @@ impl<'c, D: DesignMatrix> System<'c, D> {
         let product = |v: &[f64], out: &mut [f64]| {
             curvature.product_into(&self.columns, sums, v, &mut work, out);
             self.curved(context, |range, lambda, block| {
-                context.problem.penalty.add_hessian_product(block, lambda, &v[range.clone()], &mut out[range]);
+                context.problem.penalty.add_hessian_product(
+                    block,
+                    lambda,
+                    &v[range.clone()],
+                    &mut out[range],
+                );
             });
         };
         let tolerance = context.accuracy.adjoint_residual;
@@ -266,7 +289,8 @@ impl<'c, D: DesignMatrix> System<'c, D> {
             }
             None => {
                 let diagonal = curvature.diagonal(&self.columns, sums);
-                let inverse: Vec<f64> = diagonal.iter().map(|d| if *d > 0.0 { 1.0 / d } else { 1.0 }).collect();
+                let inverse: Vec<f64> =
+                    diagonal.iter().map(|d| if *d > 0.0 { 1.0 / d } else { 1.0 }).collect();
                 let precondition = diagonal_preconditioner(&inverse);
                 conjugate_gradient(product, precondition, &self.right_side, &mut q, tolerance, max_products)
             }
@@ -276,7 +300,12 @@ impl<'c, D: DesignMatrix> System<'c, D> {
         Solve { q, residual: outcome.residual, smallest_eigenvalue, converged: outcome.converged }
     }
 
-    fn assemble<L: Loss, P: Penalty>(&self, context: &Context<'_, '_, D, L, P>, solve: Solve, biactive: usize) -> Adjoint {
+    fn assemble<L: Loss, P: Penalty>(
+        &self,
+        context: &Context<'_, '_, D, L, P>,
+        solve: Solve,
+        biactive: usize,
+    ) -> Adjoint {
         let penalty = context.problem.penalty;
         let mut lambda = Vec::with_capacity(self.active.len() + self.selected.len());
         let mut ridge = 0.0;

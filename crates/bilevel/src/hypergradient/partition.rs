@@ -30,13 +30,20 @@ impl Partition {
     pub const BAND: f64 = 1e-8;
 
     /// Partitions the blocks at `solution`, whose loss gradient on a zero block is `solution.correlations` there.
-    pub fn new<P: Penalty>(penalty: &P, hyperparameters: &Hyperparameters, solution: &Solution, band: f64) -> Self {
+    pub fn new<P: Penalty>(
+        penalty: &P,
+        hyperparameters: &Hyperparameters,
+        solution: &Solution,
+        band: f64,
+    ) -> Self {
         let blocks = penalty.blocks();
         let mut block = Vec::new();
         let states = (0..blocks.len())
             .map(|g| {
                 let lambda = hyperparameters.lambda[g];
-                if lambda == 0.0 || blocks.members(g).iter().any(|&j| solution.coefficients[j as usize] != 0.0) {
+                if lambda == 0.0
+                    || blocks.members(g).iter().any(|&j| solution.coefficients[j as usize] != 0.0)
+                {
                     return BlockState::Active;
                 }
                 if lambda == f64::INFINITY {
@@ -44,7 +51,11 @@ impl Partition {
                 }
                 blocks.gather(g, &solution.correlations, &mut block);
                 let norm = penalty.dual_norm(&block);
-                if (norm - lambda).abs() <= band * norm.max(lambda) || norm > lambda { BlockState::Biactive } else { BlockState::Zero }
+                if (norm - lambda).abs() <= band * norm.max(lambda) || norm > lambda {
+                    BlockState::Biactive
+                } else {
+                    BlockState::Zero
+                }
             })
             .collect();
         Self { states }

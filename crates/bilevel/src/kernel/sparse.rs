@@ -49,7 +49,13 @@ pub unsafe fn sparse_axpy<T: Element>(s: f64, rows: &[u32], values: &[T], out: &
 /// # Safety
 /// Every element of `rows` must be below `w.len()` and below `out.len()`.
 #[inline]
-pub unsafe fn sparse_weighted_axpy<T: Element>(s: f64, rows: &[u32], values: &[T], w: &[f64], out: &mut [f64]) {
+pub unsafe fn sparse_weighted_axpy<T: Element>(
+    s: f64,
+    rows: &[u32],
+    values: &[T],
+    w: &[f64],
+    out: &mut [f64],
+) {
     debug_assert!(rows.iter().all(|&i| (i as usize) < out.len().min(w.len())));
     for (&r, x) in rows.iter().zip(values) {
         // SAFETY: the caller promises rows < w.len() and rows < out.len().

@@ -82,7 +82,14 @@ impl<'a, D: DesignMatrix> Curvature<'a, D> {
     }
 
     /// out = H v on the columns, matrix-free; `work` has length n.
-    pub fn product_into(&self, columns: &[u32], sums: &[f64], v: &[f64], work: &mut Vec<f64>, out: &mut [f64]) {
+    pub fn product_into(
+        &self,
+        columns: &[u32],
+        sums: &[f64],
+        v: &[f64],
+        work: &mut Vec<f64>,
+        out: &mut [f64],
+    ) {
         work.clear();
         work.resize(self.design.n_rows(), 0.0);
         for (&j, &v) in columns.iter().zip(v).filter(|(_, v)| **v != 0.0) {
@@ -164,7 +171,16 @@ impl<'a, 'c, D: DesignMatrix> ColumnModel<'a, 'c, D> {
         y: &[f64],
     ) -> Self {
         let ridge_part = y.iter().map(|y| curvature.ridge * y).collect();
-        Self { curvature, columns, sums, diagonal, ridge_part, residual: at.slopes.clone(), shift: -at.slope_sum * curvature.inverse_total(), work: Vec::new() }
+        Self {
+            curvature,
+            columns,
+            sums,
+            diagonal,
+            ridge_part,
+            residual: at.slopes.clone(),
+            shift: -at.slope_sum * curvature.inverse_total(),
+            work: Vec::new(),
+        }
     }
 }
 

@@ -55,8 +55,14 @@ impl DualPoint<'_> {
                 unpenalized += norm * 10.0 * largest.max(1.0);
             }
         }
-        let scaled = self.loss_part(loss, feasible) - feasible * unpenalized - self.ridge_of_unweighted(penalty, feasible);
-        if self.ridge > 0.0 { scaled.max(self.loss_part(loss, 1.0) - excess / (2.0 * self.ridge)) } else { scaled }
+        let scaled = self.loss_part(loss, feasible)
+            - feasible * unpenalized
+            - self.ridge_of_unweighted(penalty, feasible);
+        if self.ridge > 0.0 {
+            scaled.max(self.loss_part(loss, 1.0) - excess / (2.0 * self.ridge))
+        } else {
+            scaled
+        }
     }
 
     /// −Σ s_i f*(b_i, t u_i).

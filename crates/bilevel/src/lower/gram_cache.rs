@@ -55,11 +55,21 @@ impl GramCache {
     /// Forgets everything and takes a new snapshot.
     pub(crate) fn renew(&mut self, weights: &[f64]) {
         let total: f64 = weights.iter().sum();
-        *self = Self { weights: weights.to_vec(), inverse_total: if total > 0.0 { 1.0 / total } else { 0.0 }, ..Self::default() };
+        *self = Self {
+            weights: weights.to_vec(),
+            inverse_total: if total > 0.0 { 1.0 / total } else { 0.0 },
+            ..Self::default()
+        };
     }
 
     /// The Hessian on `columns`, at most [`CAPACITY`] of them.
-    pub(crate) fn hessian<D: DesignMatrix>(&mut self, design: &D, columns: &[u32], ridge: f64, intercept: bool) -> CachedHessian {
+    pub(crate) fn hessian<D: DesignMatrix>(
+        &mut self,
+        design: &D,
+        columns: &[u32],
+        ridge: f64,
+        intercept: bool,
+    ) -> CachedHessian {
         self.hold(design, columns);
         let size = columns.len();
         let slots: Vec<usize> = columns.iter().map(|j| self.slots[j]).collect();

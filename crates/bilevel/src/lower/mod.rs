@@ -84,7 +84,12 @@ pub trait LowerLevel: Sync {
     ///
     /// # Errors
     /// [`crate::Error::LowerLevel`] if the solver ends far from the asked accuracy.
-    fn solve(&self, hyperparameters: &Hyperparameters, start: Option<&Solution>, accuracy: Accuracy) -> Result<Solution>;
+    fn solve(
+        &self,
+        hyperparameters: &Hyperparameters,
+        start: Option<&Solution>,
+        accuracy: Accuracy,
+    ) -> Result<Solution>;
 
     /// A point to start from, made of coefficients (length p) and intercept: what an interrupted search needs to go on where it was.
     fn start_from(&self, coefficients: Vec<f64>, intercept: f64) -> Solution;

@@ -15,7 +15,10 @@ use crate::outer::Accuracy;
 use crate::penalty::Penalty;
 use crate::{Error, Result};
 
-use super::{Adjoint, Hyperparameters, LowerLevel, Solution, UpperGradient, dual::DualPoint, gram_cache::GramCache, working_set};
+use super::{
+    Adjoint, Hyperparameters, LowerLevel, Solution, UpperGradient, dual::DualPoint, gram_cache::GramCache,
+    working_set,
+};
 
 /// The lower-level problem, all but its hyperparameters.
 #[derive(Debug)]
@@ -59,7 +62,14 @@ impl<'a, D: DesignMatrix, L: Loss, P: Penalty> SparseGlm<'a, D, L, P> {
     /// # Errors
     /// [`Error::InvalidData`] for lengths that do not match, weights that are not a distribution, or an intercept that has no finite optimum
     /// (a training part with one class).
-    pub fn new(design: &'a D, targets: &'a [f64], sample_weights: &'a [f64], loss: L, penalty: &'a P, intercept: bool) -> Result<Self> {
+    pub fn new(
+        design: &'a D,
+        targets: &'a [f64],
+        sample_weights: &'a [f64],
+        loss: L,
+        penalty: &'a P,
+        intercept: bool,
+    ) -> Result<Self> {
         let n = design.n_rows();
         if targets.len() != n || sample_weights.len() != n {
             let found = format!("{} targets and {} sample weights", targets.len(), sample_weights.len());
@@ -67,14 +77,23 @@ impl<'a, D: DesignMatrix, L: Loss, P: Penalty> SparseGlm<'a, D, L, P> {
         }
         if penalty.blocks().n_coefficients() != design.n_columns() {
             let found = format!("blocks of {} coefficients", penalty.blocks().n_coefficients());
-            return Err(Error::data("penalty", found, format!("{}, one for each column", design.n_columns())));
+            return Err(Error::data(
+                "penalty",
+                found,
+                format!("{}, one for each column", design.n_columns()),
+            ));
         }
         let total: f64 = sample_weights.iter().sum();
         if sample_weights.iter().any(|s| s.is_nan() || *s < 0.0) || (total - 1.0).abs() > 1e-9 {
-            return Err(Error::data("sample weights", format!("a sum of {total}"), "nonnegative weights that sum to 1"));
+            return Err(Error::data(
+                "sample weights",
+                format!("a sum of {total}"),
+                "nonnegative weights that sum to 1",
+            ));
         }
         let null = NullModel { intercept: 0.0, objective: 0.0, correlations: Vec::new() };
-        let mut problem = Self { design, targets, sample_weights, loss, penalty, intercept, cache: Mutex::default(), null };
+        let mut problem =
+            Self { design, targets, sample_weights, loss, penalty, intercept, cache: Mutex::default(), null };
         problem.null = problem.fit_null()?;
         Ok(problem)
     }
@@ -83,14 +102,22 @@ impl<'a, D: DesignMatrix, L: Loss, P: Penalty> SparseGlm<'a, D, L, P> {
         let mut predictor = vec![0.0; self.targets.len()];
         let intercept = if self.intercept { self.optimal_shift(&mut predictor) } else { 0.0 };
         if !intercept.is_finite() || intercept.abs() > 500.0 && L::MAX_THIRD_DERIVATIVE > 0.0 {
-            return Err(Error::data("target of the training rows", "one class only", "both classes, to fit an intercept"));
+            return Err(Error::data(
+                "target of the training rows",
+                "one class only",
+                "both classes, to fit an intercept",
+            ));
         }
         let slopes = self.slopes(&predictor);
         let mut correlations = vec![0.0; self.design.n_columns()];
         self.design.transpose_product_into(&slopes, &mut correlations);
         let energy: f64 = self.sample_weights.iter().zip(self.targets).map(|(s, b)| s * b * b).sum();
         // A constant target leaves a null loss of rounding errors; 1e-14 of the target's energy is the scale of those.
-        let objective = self.loss.mean(self.sample_weights, self.targets, &predictor).max(1e-14 * energy).max(f64::MIN_POSITIVE);
+        let objective = self
+            .loss
+            .mean(self.sample_weights, self.targets, &predictor)
+            .max(1e-14 * energy)
+            .max(f64::MIN_POSITIVE);
         Ok(NullModel { intercept, objective, correlations })
     }
 
@@ -172,7 +199,12 @@ impl<'a, D: DesignMatrix, L: Loss, P: Penalty> SparseGlm<'a, D, L, P> {
     }
 
     /// Σ s f + (α/2)‖y‖² + Σ λ_g ρ(y_g), over the blocks that are not excluded.
-    pub(crate) fn objective(&self, hyperparameters: &Hyperparameters, coefficients: &[f64], predictor: &[f64]) -> f64 {
+    pub(crate) fn objective(
+        &self,
+        hyperparameters: &Hyperparameters,
+        coefficients: &[f64],
+        predictor: &[f64],
+    ) -> f64 {
         let blocks = self.penalty.blocks();
         let mut block = Vec::new();
         let mut penalty = 0.0;
@@ -184,7 +216,9 @@ impl<'a, D: DesignMatrix, L: Loss, P: Penalty> SparseGlm<'a, D, L, P> {
                 square += block.iter().map(|y| y * y).sum::<f64>();
             }
         }
-        self.loss.mean(self.sample_weights, self.targets, predictor) + 0.5 * hyperparameters.ridge * square + penalty
+        self.loss.mean(self.sample_weights, self.targets, predictor)
+            + 0.5 * hyperparameters.ridge * square
+            + penalty
     }
 
     /// Absolute duality gap at a point whose intercept is optimal.
@@ -210,10 +244,18 @@ impl<'a, D: DesignMatrix, L: Loss, P: Penalty> SparseGlm<'a, D, L, P> {
             return Err(Error::data("lambda", format!("{} values", lambda.len()), expected));
         }
         if let Some(g) = lambda.iter().position(|l| l.is_nan() || *l < 0.0) {
-            return Err(Error::data(format!("lambda of block {g}"), lambda[g].to_string(), "a weight from 0 to infinity"));
+            return Err(Error::data(
+                format!("lambda of block {g}"),
+                lambda[g].to_string(),
+                "a weight from 0 to infinity",
+            ));
         }
         if !(hyperparameters.ridge >= 0.0 && hyperparameters.ridge.is_finite()) {
-            return Err(Error::data("ridge parameter", hyperparameters.ridge.to_string(), "a finite number of at least 0"));
+            return Err(Error::data(
+                "ridge parameter",
+                hyperparameters.ridge.to_string(),
+                "a finite number of at least 0",
+            ));
         }
         Ok(())
     }
@@ -228,7 +270,12 @@ impl<D: DesignMatrix, L: Loss, P: Penalty> LowerLevel for SparseGlm<'_, D, L, P>
         self.penalty.blocks().len()
     }
 
-    fn solve(&self, hyperparameters: &Hyperparameters, start: Option<&Solution>, accuracy: Accuracy) -> Result<Solution> {
+    fn solve(
+        &self,
+        hyperparameters: &Hyperparameters,
+        start: Option<&Solution>,
+        accuracy: Accuracy,
+    ) -> Result<Solution> {
         self.check(hyperparameters)?;
         working_set::solve(self, hyperparameters, start, accuracy.relative_gap)
     }
@@ -245,7 +292,16 @@ impl<D: DesignMatrix, L: Loss, P: Penalty> LowerLevel for SparseGlm<'_, D, L, P>
         let mut correlations = vec![0.0; self.design.n_columns()];
         self.design.transpose_product_into(&slopes, &mut correlations);
         let unknown = f64::INFINITY;
-        Solution { coefficients, intercept, predictor, correlations, objective: unknown, gap: unknown, relative_gap: unknown, iterations: 0 }
+        Solution {
+            coefficients,
+            intercept,
+            predictor,
+            correlations,
+            objective: unknown,
+            gap: unknown,
+            relative_gap: unknown,
+            iterations: 0,
+        }
     }
 
     fn adjoint(

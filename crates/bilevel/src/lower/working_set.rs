@@ -72,7 +72,11 @@ pub(super) fn solve<D: DesignMatrix, L: Loss, P: Penalty>(
     let solution = state.solution;
     // A gap of 1e-3 of the null objective is no solution at all; anything better is returned with its gap.
     if solution.relative_gap.is_nan() || solution.relative_gap > tolerance.max(1e-3) {
-        return Err(Error::LowerLevel { iterations: solution.iterations, gap: solution.relative_gap, tolerance });
+        return Err(Error::LowerLevel {
+            iterations: solution.iterations,
+            gap: solution.relative_gap,
+            tolerance,
+        });
     }
     Ok(solution)
 }
@@ -118,7 +122,11 @@ struct State<'s, 'a, D, L, P> {
 }
 
 impl<'s, 'a, D: DesignMatrix, L: Loss, P: Penalty> State<'s, 'a, D, L, P> {
-    fn new(problem: &'s SparseGlm<'a, D, L, P>, hyperparameters: &'s Hyperparameters, start: Option<&Solution>) -> Self {
+    fn new(
+        problem: &'s SparseGlm<'a, D, L, P>,
+        hyperparameters: &'s Hyperparameters,
+        start: Option<&Solution>,
+    ) -> Self {
         let (n, p) = (problem.design.n_rows(), problem.design.n_columns());
         let mut solution = match start {
             Some(s) if s.coefficients.len() == p && s.predictor.len() == n => s.clone(),
@@ -172,7 +180,8 @@ impl<'s, 'a, D: DesignMatrix, L: Loss, P: Penalty> State<'s, 'a, D, L, P> {
     /// Objective and gap at the current point.
     fn measure(&mut self) {
         let solution = &self.solution;
-        let objective = self.problem.objective(self.hyperparameters, &solution.coefficients, &solution.predictor);
+        let objective =
+            self.problem.objective(self.hyperparameters, &solution.coefficients, &solution.predictor);
         self.solution.objective = objective;
         self.solution.gap = self.problem.gap(self.hyperparameters, &self.solution);
         self.solution.relative_gap = self.solution.gap / self.problem.null_model().objective;
@@ -236,7 +245,8 @@ impl<'s, 'a, D: DesignMatrix, L: Loss, P: Penalty> State<'s, 'a, D, L, P> {
     /// The intercept is one more coordinate of the model, minimized out: the gradient below is that of the profiled loss.
     fn solve_on(&mut self, working_set: &[usize], target: f64) {
         let problem = self.problem;
-        let columns: Vec<u32> = working_set.iter().flat_map(|&g| problem.penalty.blocks().members(g)).copied().collect();
+        let columns: Vec<u32> =
+            working_set.iter().flat_map(|&g| problem.penalty.blocks().members(g)).copied().collect();
         let quadratic_loss = L::MAX_THIRD_DERIVATIVE == 0.0;
         let mut cache = problem.cache.lock().unwrap_or_else(PoisonError::into_inner);
         let mut last_violation = f64::INFINITY;
@@ -248,7 +258,8 @@ impl<'s, 'a, D: DesignMatrix, L: Loss, P: Penalty> State<'s, 'a, D, L, P> {
             if last_violation.is_finite() && self.violation <= target && settled {
                 break;
             }
-            let outlived = self.violation > (SLOW_CONTRACTION * last_violation).max(target) && !model.is_fresh;
+            let outlived =
+                self.violation > (SLOW_CONTRACTION * last_violation).max(target) && !model.is_fresh;
             if outlived && !quadratic_loss {
                 cache.clear();
                 last_violation = f64::INFINITY;
@@ -269,7 +280,13 @@ impl<'s, 'a, D: DesignMatrix, L: Loss, P: Penalty> State<'s, 'a, D, L, P> {
 
     /// The quadratic model at the current point: its Hessian from the cache of inner products for small working sets, through the columns
     /// for large ones.
-    fn model(&self, working_set: &[usize], columns: &[u32], at: &Measured, cache: &mut GramCache) -> QuadraticParts {
+    fn model(
+        &self,
+        working_set: &[usize],
+        columns: &[u32],
+        at: &Measured,
+        cache: &mut GramCache,
+    ) -> QuadraticParts {
         let problem = self.problem;
         let ridge = self.hyperparameters.ridge;
         let (hessian, sums, inverse_total, diagonal, weights, is_fresh);
@@ -309,7 +326,9 @@ impl<'s, 'a, D: DesignMatrix, L: Loss, P: Penalty> State<'s, 'a, D, L, P> {
         diagonal: &[f64],
     ) -> LocalBlocks {
         let largest_row_sum = |gram: &[f64], stride: usize, first: usize, last: usize| {
-            (first..last).map(|k| gram[k * stride + first..k * stride + last].iter().map(|v| v.abs()).sum()).fold(0.0, f64::max)
+            (first..last)
+                .map(|k| gram[k * stride + first..k * stride + last].iter().map(|v| v.abs()).sum())
+                .fold(0.0, f64::max)
         };
         let mut starts = vec![0];
         let mut lipschitz = Vec::with_capacity(working_set.len());
@@ -322,8 +341,12 @@ impl<'s, 'a, D: DesignMatrix, L: Loss, P: Penalty> State<'s, 'a, D, L, P> {
                 _ if last - first == 1 => diagonal[first],
                 Some(gram) => largest_row_sum(gram, columns.len(), first, last),
                 None => {
-                    let curvature =
-                        Curvature::new(self.problem.design, weights, self.hyperparameters.ridge, self.problem.intercept);
+                    let curvature = Curvature::new(
+                        self.problem.design,
+                        weights,
+                        self.hyperparameters.ridge,
+                        self.problem.intercept,
+                    );
                     let gram = curvature.gram(&columns[first..last], &sums[first..last], &mut Vec::new());
                     largest_row_sum(&gram, last - first, 0, last - first)
                 }
@@ -334,7 +357,13 @@ impl<'s, 'a, D: DesignMatrix, L: Loss, P: Penalty> State<'s, 'a, D, L, P> {
     }
 
     /// Minimizes model + penalty, and moves there as far as the true objective agrees; `None` if nothing moved.
-    fn minimize(&mut self, model: QuadraticParts, columns: &[u32], at: &Measured, tolerance: f64) -> Option<Reached> {
+    fn minimize(
+        &mut self,
+        model: QuadraticParts,
+        columns: &[u32],
+        at: &Measured,
+        tolerance: f64,
+    ) -> Option<Reached> {
         let problem = self.problem;
         let settings = CdSettings { tolerance, max_sweeps: 1000 };
         let mut y = model.start.clone();
@@ -342,8 +371,10 @@ impl<'s, 'a, D: DesignMatrix, L: Loss, P: Penalty> State<'s, 'a, D, L, P> {
             let mut quadratic = GramModel::new(gram, model.gradient.clone());
             coordinate_descent(&mut quadratic, problem.penalty, &model.blocks, &mut y, settings)
         } else {
-            let curvature = Curvature::new(problem.design, &model.weights, self.hyperparameters.ridge, problem.intercept);
-            let mut quadratic = ColumnModel::new(&curvature, columns, &model.sums, &model.diagonal, at, &model.start);
+            let curvature =
+                Curvature::new(problem.design, &model.weights, self.hyperparameters.ridge, problem.intercept);
+            let mut quadratic =
+                ColumnModel::new(&curvature, columns, &model.sums, &model.diagonal, at, &model.start);
             coordinate_descent(&mut quadratic, problem.penalty, &model.blocks, &mut y, settings)
         };
         let at = self.line_search(columns, &model, &y, at)?;
@@ -352,7 +383,13 @@ impl<'s, 'a, D: DesignMatrix, L: Loss, P: Penalty> State<'s, 'a, D, L, P> {
 
     /// Moves from the model's start towards its minimizer `y`, with the intercept that belongs to it: all the way if the objective decreases
     /// enough, else halving. `None` if nothing moves.
-    fn line_search(&mut self, columns: &[u32], model: &QuadraticParts, y: &[f64], at: &Measured) -> Option<Measured> {
+    fn line_search(
+        &mut self,
+        columns: &[u32],
+        model: &QuadraticParts,
+        y: &[f64],
+        at: &Measured,
+    ) -> Option<Measured> {
         let problem = self.problem;
         let direction: Vec<f64> = y.iter().zip(&model.start).map(|(y, s)| y - s).collect();
         let mut image = vec![0.0; problem.design.n_rows()];
@@ -394,7 +431,8 @@ impl<'s, 'a, D: DesignMatrix, L: Loss, P: Penalty> State<'s, 'a, D, L, P> {
         let noise = 1e-14 * (at.loss + at_start).abs();
         let mut step = 1.0;
         while step > 1e-10 {
-            let predictor: Vec<f64> = self.solution.predictor.iter().zip(image).map(|(z, t)| z + step * t).collect();
+            let predictor: Vec<f64> =
+                self.solution.predictor.iter().zip(image).map(|(z, t)| z + step * t).collect();
             let measured = problem.measure(&predictor);
             if measured.loss + penalties(step) <= at.loss + at_start + 0.01 * step * slope + noise {
                 self.solution.predictor = predictor;

@@ -55,7 +55,11 @@ impl<M: LowerLevel + Send, C: Criterion + Send> SplitObjective<M, C> {
             measured: CriterionValue::default(),
             adjoint_start: Vec::new(),
         };
-        Self { parts: splits.into_iter().map(part).collect(), parametrizations: vec![parametrization], solved_at: None }
+        Self {
+            parts: splits.into_iter().map(part).collect(),
+            parametrizations: vec![parametrization],
+            solved_at: None,
+        }
     }
 
     /// Replaces the parametrization of all splits, keeping the solutions as warm starts.
@@ -124,7 +128,8 @@ impl<M: LowerLevel + Send, C: Criterion + Send> SplitObjective<M, C> {
         }
         self.solved_at = None;
         self.parts.par_iter_mut().enumerate().try_for_each(|(k, part)| -> Result<()> {
-            let solution = part.lower.solve(of_split(hyperparameters, k), part.solution.as_ref(), request.accuracy)?;
+            let solution =
+                part.lower.solve(of_split(hyperparameters, k), part.solution.as_ref(), request.accuracy)?;
             part.measured = part.criterion.evaluate(&solution.predictor);
             part.solution = Some(solution);
             Ok(())
@@ -145,7 +150,8 @@ impl<M: LowerLevel, C: Criterion> Part<M, C> {
             curvature: &self.measured.curvature,
             warm_start: &self.adjoint_start,
         };
-        let mut adjoint = self.lower.adjoint(hyperparameters, solution, &upper, request.policy, request.accuracy)?;
+        let mut adjoint =
+            self.lower.adjoint(hyperparameters, solution, &upper, request.policy, request.accuracy)?;
         self.adjoint_start = std::mem::take(&mut adjoint.warm_start);
         Ok(Contribution { value, adjoint: Some(adjoint) })
     }
@@ -176,7 +182,11 @@ impl<M: LowerLevel + Send, C: Criterion + Send> Objective for SplitObjective<M, 
             gradient: if request.gradient { vec![0.0; theta.len()] } else { Vec::new() },
             gradient_error_bound: 0.0,
             relative_gap: self.solutions().map(|s| s.relative_gap).fold(0.0, f64::max),
-            support_size: self.solutions().map(|s| s.coefficients.iter().filter(|y| **y != 0.0).count() as f64).sum::<f64>() * share,
+            support_size: self
+                .solutions()
+                .map(|s| s.coefficients.iter().filter(|y| **y != 0.0).count() as f64)
+                .sum::<f64>()
+                * share,
             biactive: 0,
         };
         for (k, contribution) in contributions.into_iter().enumerate() {

@@ -38,10 +38,19 @@ impl Parametrization for Adaptive {
 
     fn hyperparameters(&self, theta: &[f64]) -> Hyperparameters {
         let weight = |(f, l): (&f64, &f64)| f * (theta[0] - theta[1] * l).exp();
-        Hyperparameters { lambda: self.factors.iter().zip(&self.log_sizes).map(weight).collect(), ridge: self.ridge.value(theta) }
+        Hyperparameters {
+            lambda: self.factors.iter().zip(&self.log_sizes).map(weight).collect(),
+            ridge: self.ridge.value(theta),
+        }
     }
 
-    fn pull_back(&self, _theta: &[f64], hyperparameters: &Hyperparameters, adjoint: &Adjoint, out: &mut [f64]) {
+    fn pull_back(
+        &self,
+        _theta: &[f64],
+        hyperparameters: &Hyperparameters,
+        adjoint: &Adjoint,
+        out: &mut [f64],
+    ) {
         for &(g, slope) in &adjoint.lambda {
             let relative = hyperparameters.lambda[g as usize] * slope;
             out[0] += relative;
@@ -66,6 +75,10 @@ impl Parametrization for Adaptive {
     }
 
     fn parameter_name(&self, k: usize) -> String {
-        ["log lambda of the largest coefficient", "adaptive exponent", "log ridge"].get(k).copied().unwrap_or("").to_string()
+        ["log lambda of the largest coefficient", "adaptive exponent", "log ridge"]
+            .get(k)
+            .copied()
+            .unwrap_or("")
+            .to_string()
     }
 }

@@ -75,7 +75,13 @@ impl Parametrization for Weights {
         Hyperparameters { lambda, ridge: self.ridge.value(theta) }
     }
 
-    fn pull_back(&self, _theta: &[f64], hyperparameters: &Hyperparameters, adjoint: &Adjoint, out: &mut [f64]) {
+    fn pull_back(
+        &self,
+        _theta: &[f64],
+        hyperparameters: &Hyperparameters,
+        adjoint: &Adjoint,
+        out: &mut [f64],
+    ) {
         for &(g, slope) in &adjoint.lambda {
             out[self.index(g as usize)] += hyperparameters.lambda[g as usize] * slope;
         }
@@ -104,7 +110,9 @@ impl Parametrization for Weights {
             return "log ridge".to_string();
         }
         match &self.names {
-            Some(names) if self.sharing != Sharing::All => format!("log lambda[{}]", names.get(k).map_or("", String::as_str)),
+            Some(names) if self.sharing != Sharing::All => {
+                format!("log lambda[{}]", names.get(k).map_or("", String::as_str))
+            }
             _ => "log lambda".to_string(),
         }
     }
@@ -116,11 +124,18 @@ mod tests {
 
     #[test]
     fn a_shared_weight_gathers_the_slopes_of_its_blocks() {
-        let weights = Weights::grouped(vec![1.0, 2.0, 1.0], vec![0, 1, 0], Ridge::Learned { lower: -9.0, upper: 9.0 }, -9.0, 9.0);
+        let weights = Weights::grouped(
+            vec![1.0, 2.0, 1.0],
+            vec![0, 1, 0],
+            Ridge::Learned { lower: -9.0, upper: 9.0 },
+            -9.0,
+            9.0,
+        );
         let theta = [0.0, 1.0_f64.ln(), 0.5_f64.ln()];
         let at = weights.hyperparameters(&theta);
         assert_eq!(at.lambda, [1.0, 2.0, 1.0]);
-        let adjoint = Adjoint { lambda: vec![(0, 3.0), (1, 5.0), (2, 7.0)], ridge: 4.0, ..Adjoint::default() };
+        let adjoint =
+            Adjoint { lambda: vec![(0, 3.0), (1, 5.0), (2, 7.0)], ridge: 4.0, ..Adjoint::default() };
         let mut out = vec![0.0; 3];
         weights.pull_back(&theta, &at, &adjoint, &mut out);
         assert_eq!(out, [10.0, 10.0, 2.0]);

@@ -20,7 +20,10 @@ pub struct Blocks {
 impl Blocks {
     /// One block for each of p coefficients.
     pub fn singletons(p: usize) -> Self {
-        Self { starts: (0..=p).collect(), members: (0..p).map(|j| u32::try_from(j).unwrap_or(u32::MAX)).collect() }
+        Self {
+            starts: (0..=p).collect(),
+            members: (0..p).map(|j| u32::try_from(j).unwrap_or(u32::MAX)).collect(),
+        }
     }
 
     /// Blocks from the group number of each coefficient (numbered from 0, without gaps).
@@ -29,7 +32,13 @@ impl Blocks {
     /// [`crate::Error::InvalidData`] if a group between 0 and the largest number has no member.
     pub fn from_groups(group_of: &[usize]) -> crate::Result<Self> {
         let n_groups = group_of.iter().max().map_or(0, |m| m.saturating_add(1));
-        let gap = |g: usize| crate::Error::data("groups", format!("no feature in group {g}"), "groups numbered from 0 without gaps");
+        let gap = |g: usize| {
+            crate::Error::data(
+                "groups",
+                format!("no feature in group {g}"),
+                "groups numbered from 0 without gaps",
+            )
+        };
         if n_groups > group_of.len() {
             return Err(gap(0));
         }

@@ -36,7 +36,8 @@ impl Cholesky {
         if self.size == 0 {
             return f64::INFINITY;
         }
-        let mut v: Vec<f64> = (0..self.size).map(|i| 1.0 + 0.37 * ((i * 7919) % 101) as f64 / 101.0).collect();
+        let mut v: Vec<f64> =
+            (0..self.size).map(|i| 1.0 + 0.37 * ((i * 7919) % 101) as f64 / 101.0).collect();
         let mut eigenvalue = f64::INFINITY;
         for _ in 0..8 {
             let norm = v.iter().map(|x| x * x).sum::<f64>().sqrt();

@@ -49,7 +49,12 @@ pub fn conjugate_gradient(
     precondition(&residual, &mut z);
     let mut direction = z.clone();
     let mut rho = dot(&residual, &z);
-    let mut outcome = CgOutcome { products: 1, residual: dot(&residual, &residual).sqrt(), smallest_quotient: f64::INFINITY, converged: false };
+    let mut outcome = CgOutcome {
+        products: 1,
+        residual: dot(&residual, &residual).sqrt(),
+        smallest_quotient: f64::INFINITY,
+        converged: false,
+    };
     while outcome.residual > target && outcome.products < max_products {
         product(&direction, &mut image);
         outcome.products += 1;

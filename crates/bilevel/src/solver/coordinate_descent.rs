@@ -265,12 +265,21 @@ impl<'a> Face<'a> {
         let inverse_diagonal: Vec<f64> = self.free.iter().map(|&k| 1.0 / model.diagonal(k)).collect();
         let product = |v: &[f64], out: &mut [f64]| {
             model.product(&self.free, v, out);
-            self.penalized(y, |local, lambda, block| penalty.add_hessian_product(block, lambda, &v[local.clone()], &mut out[local]));
+            self.penalized(y, |local, lambda, block| {
+                penalty.add_hessian_product(block, lambda, &v[local.clone()], &mut out[local])
+            });
         };
         let mut direction = vec![0.0; size];
         // The face is solved to four digits a time: enough for the next sweep to judge the support, cheap enough to repeat.
         let precondition = super::diagonal_preconditioner(&inverse_diagonal);
-        super::conjugate_gradient(product, precondition, &negative, &mut direction, 1e-4, 200.min(2 * size + 10));
+        super::conjugate_gradient(
+            product,
+            precondition,
+            &negative,
+            &mut direction,
+            1e-4,
+            200.min(2 * size + 10),
+        );
         direction.iter().all(|d| d.is_finite()).then_some(direction)
     }
 
@@ -284,12 +293,18 @@ impl<'a> Face<'a> {
         direction: &[f64],
     ) -> Cut {
         let mut smooth = 1.0_f64;
-        self.penalized(y, |local, _, block| smooth = smooth.min(penalty.largest_smooth_step(block, &direction[local])));
+        self.penalized(y, |local, _, block| {
+            smooth = smooth.min(penalty.largest_smooth_step(block, &direction[local]))
+        });
         let slope: f64 = gradient.iter().zip(direction).map(|(g, d)| g * d).sum();
         if slope >= 0.0 || smooth <= 0.0 {
             return Cut::Stalled;
         }
-        let step = if self.is_quadratic { smooth } else { self.backtrack(model, penalty, y, direction, slope, smooth) };
+        let step = if self.is_quadratic {
+            smooth
+        } else {
+            self.backtrack(model, penalty, y, direction, slope, smooth)
+        };
         if step == 0.0 {
             return Cut::Stalled;
         }
