@@ -33,6 +33,10 @@ const MAX_NEWTON_STEPS: usize = 30;
 const SMALLEST_WORKING_SET: usize = 32;
 /// A quasi-Newton step that leaves more than this fraction of the violation has outlived its curvatures.
 const SLOW_CONTRACTION: f64 = 0.1;
+/// Factor between the weights of a cold start's rough solutions.
+const CONTINUATION: f64 = 4.0;
+/// Steps shorter than this tell that the model's curvature is too small where it matters.
+const SHORT_STEP: f64 = 0.1;
 
 /// Solves to a relative duality gap of `tolerance`, or as near as rounding allows.
 pub(super) fn solve<D: DesignMatrix, L: Loss, P: Penalty>(
@@ -41,6 +45,49 @@ pub(super) fn solve<D: DesignMatrix, L: Loss, P: Penalty>(
     start: Option<&Solution>,
     tolerance: f64,
 ) -> Result<Solution> {
+    let solution = match start {
+        Some(start) => descend(problem, hyperparameters, Some(start), tolerance),
+        None => descend(problem, hyperparameters, continuation(problem, hyperparameters).as_ref(), tolerance),
+    };
+    // A gap of 1e-3 of the null objective is no solution at all; anything better is returned with its gap.
+    if solution.relative_gap.is_nan() || solution.relative_gap > tolerance.max(1e-3) {
+        return Err(Error::LowerLevel {
+            iterations: solution.iterations,
+            gap: solution.relative_gap,
+            tolerance,
+        });
+    }
+    Ok(solution)
+}
+
+/// A start for small weights: rough solutions for larger ones, on the way down from where all coefficients are zero. `None` if the weights are
+/// within a factor of [`CONTINUATION`] of that.
+fn continuation<D: DesignMatrix, L: Loss, P: Penalty>(
+    problem: &SparseGlm<'_, D, L, P>,
+    hyperparameters: &Hyperparameters,
+) -> Option<Solution> {
+    let ratio = problem.lambda_max(&hyperparameters.lambda);
+    let steps = (ratio.ln() / CONTINUATION.ln()).floor();
+    if !(steps >= 1.0 && steps < 100.0) {
+        return None;
+    }
+    let mut start = None;
+    let mut scale = CONTINUATION.powf(steps);
+    while scale > 1.5 {
+        let lambda = hyperparameters.lambda.iter().map(|l| scale * l).collect();
+        let larger = Hyperparameters { lambda, ridge: hyperparameters.ridge };
+        start = Some(descend(problem, &larger, start.as_ref(), 1e-2));
+        scale /= CONTINUATION;
+    }
+    start
+}
+
+fn descend<D: DesignMatrix, L: Loss, P: Penalty>(
+    problem: &SparseGlm<'_, D, L, P>,
+    hyperparameters: &Hyperparameters,
+    start: Option<&Solution>,
+    tolerance: f64,
+) -> Solution {
     let mut state = State::new(problem, hyperparameters, start);
     state.measure();
     let mut best = Progress { gap: f64::INFINITY, violation: f64::INFINITY };
@@ -69,16 +116,7 @@ pub(super) fn solve<D: DesignMatrix, L: Loss, P: Penalty>(
         }
         best = Progress { gap: best.gap.min(now.gap), violation: best.violation.min(now.violation) };
     }
-    let solution = state.solution;
-    // A gap of 1e-3 of the null objective is no solution at all; anything better is returned with its gap.
-    if solution.relative_gap.is_nan() || solution.relative_gap > tolerance.max(1e-3) {
-        return Err(Error::LowerLevel {
-            iterations: solution.iterations,
-            gap: solution.relative_gap,
-            tolerance,
-        });
-    }
-    Ok(solution)
+    state.solution
 }
 
 /// The quadratic model of the loss on the working set, with the intercept minimized out.
@@ -104,6 +142,8 @@ struct QuadraticParts {
 /// What one prox-Newton step came to.
 struct Reached {
     violation: f64,
+    /// Fraction of the model's step that was taken.
+    step: f64,
     at: Measured,
 }
 
@@ -119,6 +159,8 @@ struct State<'s, 'a, D, L, P> {
     solution: Solution,
     /// Largest violation on the last working set, in units of the gradient.
     violation: f64,
+    /// Floor under f'' in the quadratic model; 0 unless a step has overshot.
+    damping: f64,
 }
 
 impl<'s, 'a, D: DesignMatrix, L: Loss, P: Penalty> State<'s, 'a, D, L, P> {
@@ -145,7 +187,7 @@ impl<'s, 'a, D: DesignMatrix, L: Loss, P: Penalty> State<'s, 'a, D, L, P> {
             }
         };
         solution.iterations = 0;
-        let mut state = Self { problem, hyperparameters, solution, violation: f64::INFINITY };
+        let mut state = Self { problem, hyperparameters, solution, violation: f64::INFINITY, damping: 0.0 };
         state.drop_excluded();
         state
     }
@@ -254,7 +296,8 @@ impl<'s, 'a, D: DesignMatrix, L: Loss, P: Penalty> State<'s, 'a, D, L, P> {
         for _ in 0..MAX_NEWTON_STEPS {
             let model = self.model(working_set, &columns, &at, &mut cache);
             self.violation = violation(problem.penalty, &model.blocks, &model.start, &model.gradient);
-            let settled = !problem.intercept || at.slope_sum.abs() <= target;
+            // The slopes are of order one in sum; 1e-14 is their rounding.
+            let settled = !problem.intercept || at.slope_sum.abs() <= target.max(1e-14);
             if last_violation.is_finite() && self.violation <= target && settled {
                 break;
             }
@@ -267,15 +310,50 @@ impl<'s, 'a, D: DesignMatrix, L: Loss, P: Penalty> State<'s, 'a, D, L, P> {
             }
             last_violation = self.violation;
             let tolerance = if quadratic_loss { target } else { target.max(0.01 * self.violation) };
-            let Some(reached) = self.minimize(model, &columns, &at, tolerance) else { break };
+            let reached = self.minimize(model, &columns, &at, tolerance);
+            if !quadratic_loss
+                && reached.as_ref().is_none_or(|r| r.step < SHORT_STEP)
+                && self.damp(L::MAX_CURVATURE)
+            {
+                cache.clear();
+                last_violation = f64::INFINITY;
+                at = reached.map_or(at, |r| r.at);
+                continue;
+            }
+            let Some(reached) = reached else { break };
             if quadratic_loss {
                 self.violation = reached.violation;
                 break;
+            }
+            if reached.step == 1.0 {
+                self.damping *= 0.1;
             }
             at = reached.at;
         }
         drop(cache);
         self.refresh();
+    }
+
+    /// Raises the floor under the curvatures after a step that overshot: where the logistic loss saturates its curvature vanishes long before its
+    /// slope does, and a Newton step leads to infinity. At the loss's largest curvature the model is a majorant, whose full step always decreases.
+    ///
+    /// Returns `false` if the floor is there already.
+    fn damp(&mut self, largest: f64) -> bool {
+        let raised = self.damping < largest;
+        self.damping = (100.0 * self.damping).clamp(1e-4, largest);
+        raised
+    }
+
+    /// h_i = s_i·max(f'', damping).
+    fn damped_curvatures(&self) -> Vec<f64> {
+        let mut weights = self.problem.curvatures(&self.solution.predictor);
+        if self.damping > 1e-7 {
+            weights
+                .iter_mut()
+                .zip(self.problem.sample_weights)
+                .for_each(|(h, s)| *h = h.max(self.damping * s));
+        }
+        weights
     }
 
     /// The quadratic model at the current point: its Hessian from the cache of inner products for small working sets, through the columns
@@ -293,14 +371,14 @@ impl<'s, 'a, D: DesignMatrix, L: Loss, P: Penalty> State<'s, 'a, D, L, P> {
         if columns.len() <= CAPACITY {
             is_fresh = cache.is_empty();
             if is_fresh {
-                cache.renew(&problem.curvatures(&self.solution.predictor));
+                cache.renew(&self.damped_curvatures());
             }
             let cached = cache.hessian(problem.design, columns, ridge, problem.intercept);
             (diagonal, sums, inverse_total) = (cached.diagonal, cached.sums, cached.inverse_total);
             weights = cache.weights().to_vec();
             hessian = Some(cached.gram);
         } else {
-            weights = problem.curvatures(&self.solution.predictor);
+            weights = self.damped_curvatures();
             let curvature = Curvature::new(problem.design, &weights, ridge, problem.intercept);
             sums = curvature.column_sums(columns);
             (diagonal, inverse_total) = (curvature.diagonal(columns, &sums), curvature.inverse_total());
@@ -377,8 +455,8 @@ impl<'s, 'a, D: DesignMatrix, L: Loss, P: Penalty> State<'s, 'a, D, L, P> {
                 ColumnModel::new(&curvature, columns, &model.sums, &model.diagonal, at, &model.start);
             coordinate_descent(&mut quadratic, problem.penalty, &model.blocks, &mut y, settings)
         };
-        let at = self.line_search(columns, &model, &y, at)?;
-        Some(Reached { violation: outcome.violation, at })
+        let (step, at) = self.line_search(columns, &model, &y, at)?;
+        Some(Reached { violation: outcome.violation, step, at })
     }
 
     /// Moves from the model's start towards its minimizer `y`, with the intercept that belongs to it: all the way if the objective decreases
@@ -389,7 +467,7 @@ impl<'s, 'a, D: DesignMatrix, L: Loss, P: Penalty> State<'s, 'a, D, L, P> {
         model: &QuadraticParts,
         y: &[f64],
         at: &Measured,
-    ) -> Option<Measured> {
+    ) -> Option<(f64, Measured)> {
         let problem = self.problem;
         let direction: Vec<f64> = y.iter().zip(&model.start).map(|(y, s)| y - s).collect();
         let mut image = vec![0.0; problem.design.n_rows()];
@@ -407,7 +485,7 @@ impl<'s, 'a, D: DesignMatrix, L: Loss, P: Penalty> State<'s, 'a, D, L, P> {
         for ((&j, &s), (&d, &y)) in columns.iter().zip(&model.start).zip(direction.iter().zip(y)) {
             self.solution.coefficients[j as usize] = if step == 1.0 { y } else { s + step * d };
         }
-        Some(measured)
+        Some((step, measured))
     }
 
     /// Armijo: the largest step 2⁻ᵏ that decreases the objective by a hundredth of what its slope promises; moves the predictor there.
@@ -427,8 +505,8 @@ impl<'s, 'a, D: DesignMatrix, L: Loss, P: Penalty> State<'s, 'a, D, L, P> {
         let penalties = |t: f64| model.penalties(problem.penalty, self.hyperparameters.ridge, direction, t);
         let at_start = penalties(0.0);
         let slope = (loss_slope + penalties(1.0) - at_start).min(0.0);
-        // Decreases below this are rounding; the model is exact enough there to take the full step.
-        let noise = 1e-14 * (at.loss + at_start).abs();
+        // A sum over n samples is not known better than this; the model is exact enough there to take the full step.
+        let noise = 1e-12 * (at.loss + at_start).abs();
         let mut step = 1.0;
         while step > 1e-10 {
             let predictor: Vec<f64> =
