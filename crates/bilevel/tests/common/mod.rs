@@ -1,6 +1,8 @@
 //! Random problems and the comparison of hypergradients with central differences, shared by the tests.
 #![allow(dead_code)]
 
+pub mod reference;
+
 use bilevel::criterion::ValidationLoss;
 use bilevel::data::{Split, Target, kfold};
 use bilevel::design::{CscMatrix, DenseMatrix, Design};
