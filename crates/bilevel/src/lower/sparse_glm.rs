@@ -101,14 +101,17 @@ impl<'a, D: DesignMatrix, L: Loss, P: Penalty> SparseGlm<'a, D, L, P> {
     fn fit_null(&self) -> Result<NullModel> {
         let mut predictor = vec![0.0; self.targets.len()];
         let intercept = if self.intercept { self.optimal_shift(&mut predictor) } else { 0.0 };
-        if !intercept.is_finite() || intercept.abs() > 500.0 && L::MAX_THIRD_DERIVATIVE > 0.0 {
+        let slopes = self.slopes(&predictor);
+        // At a finite optimum the slopes cancel; with one class they all have one sign, however far the intercept has run.
+        let (sum, size) = slopes.iter().fold((0.0, 0.0), |(a, b), s| (a + s, b + s.abs()));
+        let balanced = f64::abs(sum) < 0.5 * size || L::MAX_THIRD_DERIVATIVE == 0.0;
+        if self.intercept && !(balanced && intercept.is_finite()) {
             return Err(Error::data(
                 "target of the training rows",
                 "one class only",
                 "both classes, to fit an intercept",
             ));
         }
-        let slopes = self.slopes(&predictor);
         let mut correlations = vec![0.0; self.design.n_columns()];
         self.design.transpose_product_into(&slopes, &mut correlations);
         let energy: f64 = self.sample_weights.iter().zip(self.targets).map(|(s, b)| s * b * b).sum();
@@ -230,11 +233,34 @@ impl<'a, D: DesignMatrix, L: Loss, P: Penalty> SparseGlm<'a, D, L, P> {
             targets: self.targets,
             derivatives: &derivatives,
             correlations: &solution.correlations,
-            coefficients: &solution.coefficients,
             lambda: &hyperparameters.lambda,
             ridge: hyperparameters.ridge,
+            unpenalized: self.unpenalized_cost(hyperparameters, solution),
         };
         (solution.objective - point.value(self.loss, self.penalty)).max(0.0)
+    }
+
+    /// Σ ρ°(A_gᵀ(s∘f'))·r/‖A_g‖ over the blocks with neither weight nor ridge: what moving them could still gain, if none of them moves
+    /// the predictor by more than r. r is ten times the largest such part now, or ten times what the null model leaves to explain.
+    fn unpenalized_cost(&self, hyperparameters: &Hyperparameters, solution: &Solution) -> f64 {
+        let blocks = self.penalty.blocks();
+        let lambda = &hyperparameters.lambda;
+        if hyperparameters.ridge > 0.0 || !lambda.contains(&0.0) {
+            return 0.0;
+        }
+        let (mut block, mut cost) = (Vec::new(), 0.0);
+        let mut reach = (2.0 * self.null.objective / L::MAX_CURVATURE).sqrt();
+        for g in (0..blocks.len()).filter(|&g| lambda[g] == 0.0) {
+            let square = |&j: &u32| self.design.column_weighted_square(j as usize, self.sample_weights);
+            let size = blocks.members(g).iter().map(square).sum::<f64>().sqrt();
+            if size > 0.0 {
+                blocks.gather(g, &solution.coefficients, &mut block);
+                reach = reach.max(self.penalty.value(&block) * size);
+                blocks.gather(g, &solution.correlations, &mut block);
+                cost += self.penalty.dual_norm(&block) / size;
+            }
+        }
+        10.0 * reach * cost
     }
 
     fn check(&self, hyperparameters: &Hyperparameters) -> Result<()> {
