@@ -183,7 +183,7 @@ impl<'s, 'a, D: DesignMatrix, L: Loss, P: Penalty> State<'s, 'a, D, L, P> {
             self.solution.intercept += self.problem.optimal_shift(&mut self.solution.predictor);
         }
         let slopes = self.problem.slopes(&self.solution.predictor);
-        self.problem.design.transpose_product_into(&slopes, &mut self.solution.correlations);
+        self.problem.correlations_into(&slopes, &mut self.solution.correlations);
     }
 
     /// Objective and gap at the current point.
