@@ -161,6 +161,41 @@ fn data_without_anything_to_learn_end_in_a_constant_model() {
 }
 
 #[test]
+fn extreme_magnitudes_give_numbers_or_a_sentence() {
+    let wave: Vec<f64> = (0..15).map(|i| (f64::from(i) * 1.3).sin()).collect();
+    let other: Vec<f64> = (0..15).map(|i| (f64::from(i) * 2.9).cos()).collect();
+    for column_size in [1e-320, 1e-160, 1e-30, 1e30, 1e120, 1e160, 1e300] {
+        for target_size in [1e-300, 1e-160, 1.0, 1e100, 1e200] {
+            for (standardize, penalty) in [
+                (false, PenaltyKind::L1),
+                (true, PenaltyKind::L1),
+                (false, PenaltyKind::ElasticNet),
+                (false, PenaltyKind::GroupL1),
+            ] {
+                let columns = [wave.iter().map(|a| column_size * a).collect(), other.clone()];
+                let targets =
+                    wave.iter().zip(&other).map(|(a, b)| target_size * (a + 0.3 * b + 0.1)).collect();
+                let data = of_columns(&columns, targets);
+                let settings = FitSettings { standardize, penalty, max_outer: 3, ..FitSettings::default() };
+                let input = FitInput {
+                    name: "extreme",
+                    data: &data,
+                    test: None,
+                    groups: Some(&[0, 1]),
+                    settings: &settings,
+                    journal: &[],
+                };
+                let case = format!("columns {column_size:e}, target {target_size:e}, {penalty:?}");
+                match fit(input, &mut Silent) {
+                    Ok(fit) => assert_sound(&fit, &case),
+                    Err(error) => assert!(error.to_string().contains("expected"), "{case}: {error}"),
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn two_and_three_samples_are_enough_or_refused() {
     for n in [2, 3, 4] {
         for task in [Task::Regression, Task::Classification] {
