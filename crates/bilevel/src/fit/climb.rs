@@ -21,7 +21,8 @@ use crate::lower::{Hyperparameters, LowerLevel, Solution, SparseGlm};
 use crate::objective::{SplitObjective, mean_and_standard_error, tight};
 use crate::outer::{
     Accuracy, EarlyStop, Evaluation, Grid, Lbfgs, LbfgsSettings, Nba, NbaSettings, Ntrba, NtrbaSettings,
-    Objective, OuterOptimizer, OuterResult, Progress, Request, ScalarSearch, ScalarSettings, Step, StopReason,
+    Objective, OuterOptimizer, OuterResult, Progress, Request, ScalarSearch, ScalarSettings, Step,
+    StopReason,
 };
 use crate::parametrization::{Adaptive, Parametrization, Ridge, Weights};
 use crate::penalty::Penalty;
@@ -286,7 +287,9 @@ impl<'c, 'a, 'o, L: Loss, P: Penalty + Send> Climb<'c, 'a, 'o, L, P> {
         let make = |at: &Hyperparameters| -> Box<dyn Parametrization> {
             let factors = at.lambda.clone();
             Box::new(match &groups {
-                Some(groups) => Weights::grouped(factors, groups.clone(), ridge, -LARGEST_CHANGE, LARGEST_CHANGE),
+                Some(groups) => {
+                    Weights::grouped(factors, groups.clone(), ridge, -LARGEST_CHANGE, LARGEST_CHANGE)
+                }
                 None => Weights::per_block(factors, ridge, -LARGEST_CHANGE, LARGEST_CHANGE),
             })
         };
@@ -316,8 +319,14 @@ impl<'c, 'a, 'o, L: Loss, P: Penalty + Send> Climb<'c, 'a, 'o, L, P> {
 
     /// Puts an objective over the two halves of a hold-out in the place of the objective, which is returned.
     fn swap_in_halves(&mut self, best: &Stage) -> Result<PhiOf<'a, L, P>> {
-        let mut halves =
-            objective_over(self.prepared, &self.prepared.halves, self.settings, self.loss, self.penalty, &self.factors)?;
+        let mut halves = objective_over(
+            self.prepared,
+            &self.prepared.halves,
+            self.settings,
+            self.loss,
+            self.penalty,
+            &self.factors,
+        )?;
         let start = self.objective.solutions().next().cloned();
         halves.forget_all_but(start.map(|s| vec![s; self.prepared.halves.len()]));
         debug_assert_eq!(best.of_splits.len(), 1);
@@ -338,7 +347,8 @@ impl<'c, 'a, 'o, L: Loss, P: Penalty + Send> Climb<'c, 'a, 'o, L, P> {
             let method = self.method(kind);
             let stage = self.stage(&format!("{name}, half {}", half + 1), kind, maps, &method, start)?;
             self.objective.set_active(&judges)?;
-            self.objective.evaluate(&stage.result.theta, Request { gradient: false, ..tight(self.settings.policy) })?;
+            self.objective
+                .evaluate(&stage.result.theta, Request { gradient: false, ..tight(self.settings.policy) })?;
             judged.extend(self.objective.validation_samples());
             let stopped = self.interrupted;
             last = Some(stage);

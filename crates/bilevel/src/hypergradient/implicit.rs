@@ -246,7 +246,11 @@ impl<'c, D: DesignMatrix> System<'c, D> {
     /// The reduced Hessian on the solver's cached inner products, renewed at the solution if `fresh`.
     ///
     /// `None` if a combined column is among the reduced ones (they are not columns of the design).
-    fn cached_hessian<L: Loss, P: Penalty>(&self, context: &Context<'_, '_, D, L, P>, fresh: bool) -> Option<Vec<f64>> {
+    fn cached_hessian<L: Loss, P: Penalty>(
+        &self,
+        context: &Context<'_, '_, D, L, P>,
+        fresh: bool,
+    ) -> Option<Vec<f64>> {
         let penalty = context.problem.penalty;
         if self.selected.iter().any(|&g| penalty.blocks().members(g).len() > 1) {
             return None;

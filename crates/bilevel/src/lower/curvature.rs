@@ -115,7 +115,7 @@ pub(super) const CANCELLATION: f64 = 1e-6;
 
 /// Σ h_i(a_ij − m)² with m = sum/Σh: by subtraction, or in a second pass where that would cancel; exactly 0
 /// for a column that is constant up to rounding.
-pub(super) fn variance<D: DesignMatrix>(
+pub(crate) fn variance<D: DesignMatrix>(
     design: &D,
     column: usize,
     weights: &[f64],

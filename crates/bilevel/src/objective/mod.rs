@@ -154,20 +154,30 @@ impl<M: LowerLevel + Send, C: Criterion + Send> SplitObjective<M, C> {
             return Ok(());
         }
         self.solved_at = None;
-        self.parts.par_iter_mut().enumerate().filter(|(_, part)| part.active).try_for_each(|(k, part)| -> Result<()> {
-            let solution =
-                part.lower.solve(of_split(hyperparameters, k), part.solution.as_ref(), request.accuracy)?;
-            part.measured = part.criterion.evaluate(&solution.predictor);
-            part.solution = Some(solution);
-            Ok(())
-        })?;
+        self.parts.par_iter_mut().enumerate().filter(|(_, part)| part.active).try_for_each(
+            |(k, part)| -> Result<()> {
+                let solution = part.lower.solve(
+                    of_split(hyperparameters, k),
+                    part.solution.as_ref(),
+                    request.accuracy,
+                )?;
+                part.measured = part.criterion.evaluate(&solution.predictor);
+                part.solution = Some(solution);
+                Ok(())
+            },
+        )?;
         self.solved_at = Some((theta.to_vec(), request.accuracy.relative_gap));
         Ok(())
     }
 }
 
 impl<M: LowerLevel, C: Criterion> Part<M, C> {
-    fn contribute(&mut self, split: usize, hyperparameters: &Hyperparameters, request: Request) -> Result<Contribution> {
+    fn contribute(
+        &mut self,
+        split: usize,
+        hyperparameters: &Hyperparameters,
+        request: Request,
+    ) -> Result<Contribution> {
         let value = self.measured.value;
         let Some(solution) = self.solution.as_ref().filter(|_| request.gradient) else {
             return Ok(Contribution { split, value, adjoint: None });

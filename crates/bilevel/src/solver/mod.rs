@@ -7,5 +7,5 @@ mod pseudo_inverse;
 
 pub use cholesky::Cholesky;
 pub use conjugate_gradient::{CgOutcome, conjugate_gradient, diagonal_preconditioner};
-pub use pseudo_inverse::{LeastSquares, PseudoInverse};
 pub use coordinate_descent::{CdOutcome, CdSettings, LocalBlocks, QuadraticModel, coordinate_descent};
+pub use pseudo_inverse::{LeastSquares, PseudoInverse};

@@ -26,7 +26,8 @@ pub struct LeastSquares {
 impl PseudoInverse {
     /// Decomposes the m×m symmetric positive semidefinite matrix in `values`; `None` if the eigenvalue iteration fails or the matrix is zero.
     pub fn new(size: usize, values: &[f64]) -> Option<Self> {
-        let eigen = MatRef::from_column_major_slice(values, size, size).self_adjoint_eigen(Side::Lower).ok()?;
+        let eigen =
+            MatRef::from_column_major_slice(values, size, size).self_adjoint_eigen(Side::Lower).ok()?;
         let spectrum: Vec<f64> = (0..size).map(|k| eigen.S()[k]).collect();
         let largest = spectrum.iter().fold(0.0_f64, |m, s| m.max(*s));
         let is_positive = |s: &f64| *s > RANK_TOLERANCE * largest;
@@ -68,7 +69,11 @@ mod tests {
         approx::assert_relative_eq!(consistent.solution[0], 1.0, max_relative = 1e-14);
         approx::assert_relative_eq!(consistent.solution[1], 1.0, max_relative = 1e-14);
         assert!(consistent.outside < 1e-15);
-        approx::assert_relative_eq!(inverse.solve(&[1.0, -1.0]).outside, 2.0_f64.sqrt(), max_relative = 1e-14);
+        approx::assert_relative_eq!(
+            inverse.solve(&[1.0, -1.0]).outside,
+            2.0_f64.sqrt(),
+            max_relative = 1e-14
+        );
         approx::assert_relative_eq!(inverse.smallest_eigenvalue(), 2.0, max_relative = 1e-14);
     }
 }
