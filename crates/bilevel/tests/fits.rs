@@ -1,4 +1,5 @@
 //! `fit` on tiny data: every combination of loss, penalty, weights, split and method ends with finite numbers or with a sentence.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::ops::ControlFlow;
 

@@ -1,4 +1,5 @@
 //! The lower level against an independent slow solver and closed forms: minimizers, honest gaps, optimality conditions, warm starts.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common;
 
