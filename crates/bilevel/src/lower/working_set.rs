@@ -276,15 +276,7 @@ impl<'s, 'a, D: DesignMatrix, L: Loss, P: Penalty> State<'s, 'a, D, L, P> {
             }
             last_violation = self.violation;
             let tolerance = if quadratic_loss { target } else { target.max(0.01 * self.violation) };
-            let is_fresh = model.is_fresh;
-            let Some(reached) = self.minimize(model, &columns, &at, tolerance) else {
-                if is_fresh || quadratic_loss {
-                    break;
-                }
-                cache.clear();
-                last_violation = f64::INFINITY;
-                continue;
-            };
+            let Some(reached) = self.minimize(model, &columns, &at, tolerance) else { break };
             if quadratic_loss {
                 self.violation = reached.violation;
                 break;
