@@ -1,4 +1,5 @@
 //! Every hypergradient equals central differences of the re-solved problem: loss × penalty × parametrization × design × criterion.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common;
 

@@ -2,6 +2,7 @@
 
 use crate::data::{Dataset, Split, SplitSettings, Task, carve_fraction, kfold};
 use crate::design::{Design, DesignMatrix, ScaledDesign};
+use crate::lower::variance;
 use crate::parametrization::Ridge;
 use crate::penalty::Blocks;
 use crate::{Error, Result};
@@ -29,6 +30,7 @@ impl<'a> Prepared<'a> {
     pub(super) fn new(input: &FitInput<'a>) -> Result<Self> {
         let (data, settings) = (input.data, input.settings);
         check(settings, input.groups.is_some())?;
+        check_magnitudes(data)?;
         let loss = resolve_loss(settings.loss, data.target.task())?;
         if settings.test_fraction.is_some() && input.test.is_some() {
             return Err(Error::setting("test fraction", "a test set as well", "one of the two"));
@@ -125,10 +127,37 @@ fn scales(data: &Dataset, weights: &[f64], centered: bool) -> Vec<f64> {
     let scale = |j: usize| {
         let square = data.design.column_weighted_square(j, weights);
         let mean = if centered { data.design.column_dot(j, weights) } else { 0.0 };
-        let variance = square - mean * mean;
-        if variance > 1e-13 * square { 1.0 / variance.sqrt() } else { 1.0 }
+        let inverse_total = if centered { 1.0 } else { 0.0 };
+        let variance = variance(&data.design, j, weights, square, mean, inverse_total);
+        if variance > 0.0 { 1.0 / variance.sqrt() } else { 1.0 }
     };
     (0..data.n_features()).map(scale).collect()
+}
+
+/// Values whose products would overflow are refused (squared losses are squared once more for standard errors), and targets whose products
+/// would vanish.
+fn check_magnitudes(data: &Dataset) -> Result<()> {
+    const LARGEST: f64 = 1e75;
+    let expected = "numbers whose fourth power can be represented; multiply them all by a constant";
+    let size = data.target.values().iter().fold(0.0_f64, |m, b| m.max(b.abs()));
+    if size > LARGEST || size > 0.0 && size < 1.0 / LARGEST {
+        return Err(Error::data("target", format!("values up to {size:e}"), expected));
+    }
+    let ones = vec![1.0; data.n_samples()];
+    for j in 0..data.n_features() {
+        let square = data.design.column_weighted_square(j, &ones);
+        let mut vanishes = square < 1.0 / (LARGEST * LARGEST);
+        if vanishes {
+            let mut is_zero = true;
+            data.design.visit_column(j, |_, a| is_zero &= a == 0.0);
+            vanishes = !is_zero;
+        }
+        if vanishes || square > LARGEST * LARGEST {
+            let found = if vanishes { "only values too small" } else { "values too large" };
+            return Err(Error::data(format!("feature {}", data.feature_names.name(j)), found, expected));
+        }
+    }
+    Ok(())
 }
 
 fn resolve_loss(loss: LossKind, task: Task) -> Result<LossKind> {

@@ -58,7 +58,7 @@ fn classification(truth: &[f64], predicted: &[f64], baseline: f64) -> ScoreRecor
         n_samples: n,
         loss: mean(truth.iter().zip(predicted).map(|(&b, &z)| Logistic.value(b, z)), n),
         baseline_loss: mean(truth.iter().map(|&b| Logistic.value(b, baseline)), n),
-        accuracy: (n > 0).then(|| 1.0 - (false_positive + false_negative) / n as f64),
+        accuracy: (n > 0).then(|| (n as f64 - false_positive - false_negative) / n as f64),
         baseline_accuracy: (n > 0).then(|| majority / n as f64),
         f1: (denominator > 0.0).then(|| 2.0 * true_positive / denominator),
         auc: auc(truth, predicted),

@@ -30,8 +30,9 @@ pub(super) fn adjoint_error<D: DesignMatrix, L: Loss, P: Penalty>(
     if mu <= 0.0 {
         return f64::INFINITY;
     }
-    let coefficient_error =
-        (stationarity(context, system) / mu).min((2.0 * context.solution.gap / mu).sqrt());
+    // The gap is a difference of numbers of the objective's size: below their rounding it says nothing, and its root would say too much.
+    let gap = context.solution.gap + 8.0 * f64::EPSILON * context.solution.objective.abs();
+    let coefficient_error = (stationarity(context, system) / mu).min((2.0 * gap / mu).sqrt());
     let mut lipschitz = row_terms(context, system, &solve.q);
     let mut turn: f64 = 0.0;
     system.curved(context, |range, lambda, block| {

@@ -49,8 +49,8 @@ impl<'a, D: DesignMatrix> Curvature<'a, D> {
     pub fn diagonal(&self, columns: &[u32], sums: &[f64]) -> Vec<f64> {
         let entry = |(&j, &sum): (&u32, &f64)| {
             let square = self.design.column_weighted_square(j as usize, self.weights);
-            let variance = square - sum * sum * self.inverse_total();
-            self.ridge + if variance > 1e-13 * square { variance } else { 0.0 }
+            let inverse_total = self.inverse_total();
+            self.ridge + variance(self.design, j as usize, self.weights, square, sum, inverse_total)
         };
         columns.iter().zip(sums).map(entry).collect()
     }
@@ -95,11 +95,45 @@ impl<'a, D: DesignMatrix> Curvature<'a, D> {
         for (&j, &v) in columns.iter().zip(v).filter(|(_, v)| **v != 0.0) {
             self.design.column_weighted_axpy(j as usize, v, self.weights, work);
         }
-        let shift = crate::kernel::dot(sums, v) * self.inverse_total();
+        // Centered on both sides: what the first centering leaves is rounding, but it meets the columns' means in the second product.
+        let mut left = 0.0;
+        if self.total.is_some() {
+            let mean = crate::kernel::dot(sums, v) * self.inverse_total();
+            crate::kernel::axpy(-mean, self.weights, work);
+            left = work.iter().sum::<f64>() * self.inverse_total();
+        }
         for (k, &j) in columns.iter().enumerate() {
-            out[k] = self.design.column_dot(j as usize, work) - shift * sums[k] + self.ridge * v[k];
+            out[k] = self.design.column_dot(j as usize, work) - left * sums[k] + self.ridge * v[k];
         }
     }
+}
+
+/// Below this fraction of its mean square a column's variance is rounding: (20 units in the last place)².
+pub(super) const ROUNDING_SQUARED: f64 = 2e-29;
+/// Below this fraction of its mean square a column's variance is not computed by subtraction, which would cancel six digits and more.
+pub(super) const CANCELLATION: f64 = 1e-6;
+
+/// Σ h_i(a_ij − m)² with m = sum/Σh: by subtraction, or in a second pass where that would cancel; exactly 0
+/// for a column that is constant up to rounding.
+pub(crate) fn variance<D: DesignMatrix>(
+    design: &D,
+    column: usize,
+    weights: &[f64],
+    square: f64,
+    sum: f64,
+    inverse_total: f64,
+) -> f64 {
+    let difference = square - sum * sum * inverse_total;
+    if difference > CANCELLATION * square || square == 0.0 {
+        return difference;
+    }
+    let mean = sum * inverse_total;
+    let mut entries = vec![-mean; weights.len()];
+    design.visit_column(column, |i, a| entries[i] += a);
+    let (left, centered) =
+        weights.iter().zip(&entries).fold((0.0, 0.0), |(l, c), (w, e)| (l + w * e, c + w * e * e));
+    let centered = centered - left * left * inverse_total;
+    if centered > ROUNDING_SQUARED * square { centered } else { 0.0 }
 }
 
 /// A quadratic model that holds its Hessian: for small working sets.

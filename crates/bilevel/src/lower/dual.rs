@@ -8,7 +8,7 @@
 //! π_g* is the indicator of {ρ° ≤ λ_g} when α = 0 and (ρ°−λ_g)₊²/(2α) when α > 0. The candidate is u = t·f'(z), with t chosen so that the
 //! constraints hold: every value P − D returned here is a true bound on the distance to the minimum. The one exception are
 //! blocks that have neither weight nor ridge (λ_g = 0 = α): for them the dual constraint is an equality that no scaling can meet, and the gap is that of
-//! the problem with |y_j| bounded by ten times the largest coefficient (or its scale).
+//! the problem with their part of the predictor bounded: see [`SparseGlm::unpenalized_cost`](super::SparseGlm).
 //!
 //! Source: Fercoq, Gramfort, Salmon, "Mind the duality gap: safer rules for the Lasso", ICML 2015; Ndiaye et al., JMLR 18 (2017).
 
@@ -23,9 +23,10 @@ pub(super) struct DualPoint<'a> {
     pub(super) derivatives: &'a [f64],
     /// Aᵀ(s∘f').
     pub(super) correlations: &'a [f64],
-    pub(super) coefficients: &'a [f64],
     pub(super) lambda: &'a [f64],
     pub(super) ridge: f64,
+    /// What the dual constraints of unpenalized blocks, which are not met exactly, may cost; 0 with a ridge.
+    pub(super) unpenalized: f64,
 }
 
 impl DualPoint<'_> {
@@ -35,8 +36,6 @@ impl DualPoint<'_> {
         let mut block = Vec::new();
         let mut feasible = 1.0_f64;
         let mut excess = 0.0;
-        let mut unpenalized = 0.0;
-        let largest = self.coefficients.iter().fold(0.0_f64, |m, y| m.max(y.abs()));
         for g in 0..blocks.len() {
             let lambda = self.lambda[g];
             if lambda == f64::INFINITY {
@@ -51,12 +50,10 @@ impl DualPoint<'_> {
                 }
             } else if self.ridge > 0.0 {
                 excess += norm * norm;
-            } else {
-                unpenalized += norm * 10.0 * largest.max(1.0);
             }
         }
         let scaled = self.loss_part(loss, feasible)
-            - feasible * unpenalized
+            - feasible * self.unpenalized
             - self.ridge_of_unweighted(penalty, feasible);
         if self.ridge > 0.0 {
             scaled.max(self.loss_part(loss, 1.0) - excess / (2.0 * self.ridge))

@@ -8,6 +8,8 @@ use std::collections::HashMap;
 
 use crate::design::DesignMatrix;
 
+use super::curvature::{CANCELLATION, ROUNDING_SQUARED};
+
 /// Largest number of columns held: 2 MB of products, of which half are stored.
 pub(crate) const CAPACITY: usize = 512;
 
@@ -20,6 +22,13 @@ pub(crate) struct GramCache {
     columns: Vec<u32>,
     /// a_jᵀh of each slot.
     sums: Vec<f64>,
+    /// m_j, subtracted from every entry of the slot's column before products are formed: the mean of a column whose variance is nothing next
+    /// to it (centering afterwards would cancel all digits), else 0. Centered products do not depend on it.
+    shifts: Vec<f64>,
+    /// (a_j − m_j)ᵀh of each slot.
+    shifted_sums: Vec<f64>,
+    /// Σ h a_j² of each slot, without shift.
+    squares: Vec<f64>,
     /// Lower triangle by rows: product of slots (i, k ≤ i) at i(i+1)/2 + k.
     products: Vec<f64>,
 }
@@ -70,23 +79,23 @@ impl GramCache {
         ridge: f64,
         intercept: bool,
     ) -> CachedHessian {
-        self.hold(design, columns);
+        self.hold(design, columns, intercept);
         let size = columns.len();
         let slots: Vec<usize> = columns.iter().map(|j| self.slots[j]).collect();
         let inverse_total = if intercept { self.inverse_total } else { 0.0 };
         let mut gram = vec![0.0; size * size];
         let mut diagonal = vec![0.0; size];
         for (i, &a) in slots.iter().enumerate() {
-            let row_sum = self.sums[a] * inverse_total;
+            let row_sum = self.shifted_sums[a] * inverse_total;
             for (k, &b) in slots[..=i].iter().enumerate() {
                 let (high, low) = if a >= b { (a, b) } else { (b, a) };
-                let entry = self.products[high * (high + 1) / 2 + low] - row_sum * self.sums[b];
+                let entry = self.products[high * (high + 1) / 2 + low] - row_sum * self.shifted_sums[b];
                 gram[i * size + k] = entry;
                 gram[k * size + i] = entry;
             }
-            let square = self.products[a * (a + 1) / 2 + a];
             let variance = gram[i * size + i];
-            diagonal[i] = ridge + if variance > 1e-13 * square { variance } else { 0.0 };
+            let is_constant = variance <= ROUNDING_SQUARED * self.squares[a];
+            diagonal[i] = ridge + if is_constant { 0.0 } else { variance };
             gram[i * size + i] += ridge;
         }
         let sums = slots.iter().map(|&a| self.sums[a]).collect();
@@ -94,25 +103,46 @@ impl GramCache {
     }
 
     /// Makes sure that all products among `columns` are held.
-    fn hold<D: DesignMatrix>(&mut self, design: &D, columns: &[u32]) {
+    fn hold<D: DesignMatrix>(&mut self, design: &D, columns: &[u32], intercept: bool) {
         let missing = columns.iter().filter(|j| !self.slots.contains_key(j)).count();
         if self.columns.len() + missing > CAPACITY {
             let weights = std::mem::take(&mut self.weights);
             self.renew(&weights);
         }
-        if self.columns.is_empty() && missing > 1 && self.hold_by_rows(design, columns) {
+        if self.columns.is_empty() && missing > 1 && self.hold_by_rows(design, columns, intercept) {
             return;
         }
         let mut buffer = vec![0.0; design.n_rows()];
         for j in self.missing_by_size(design, columns) {
+            let sum = design.column_dot(j as usize, &self.weights);
+            let square = design.column_weighted_square(j as usize, &self.weights);
+            let shift = self.shift(sum, square, intercept);
             design.column_weighted_axpy(j as usize, 1.0, &self.weights, &mut buffer);
-            self.products.extend(self.columns.iter().map(|&k| design.column_dot(k as usize, &buffer)));
-            self.products.push(design.column_dot(j as usize, &buffer));
-            self.sums.push(design.column_dot(j as usize, &self.weights));
+            let mut shifted_sum = sum;
+            if shift != 0.0 {
+                crate::kernel::axpy(-shift, &self.weights, &mut buffer);
+                shifted_sum = buffer.iter().sum();
+            }
             self.slots.insert(j, self.columns.len());
             self.columns.push(j);
-            design.visit_column(j as usize, |i, _| buffer[i] = 0.0);
+            self.shifts.push(shift);
+            let product = |(&k, m): (&u32, &f64)| design.column_dot(k as usize, &buffer) - m * shifted_sum;
+            self.products.extend(self.columns.iter().zip(&self.shifts).map(product));
+            self.sums.push(sum);
+            self.shifted_sums.push(shifted_sum);
+            self.squares.push(square);
+            if shift == 0.0 {
+                design.visit_column(j as usize, |i, _| buffer[i] = 0.0);
+            } else {
+                buffer.fill(0.0);
+            }
         }
+    }
+
+    /// What to subtract from a column with the given a_jᵀh and Σ h a_j².
+    fn shift(&self, sum: f64, square: f64, intercept: bool) -> f64 {
+        let mean = sum * self.inverse_total;
+        if intercept && square - sum * mean <= CANCELLATION * square { mean } else { 0.0 }
     }
 
     /// The columns that are not held, sparsest first: each is scattered once and met by the columns held before it, which are sparser.
@@ -124,8 +154,15 @@ impl GramCache {
 
     /// Computes all products among `columns` row by row, for an empty cache: Σ_i r_i²/2 multiplications, r_i the stored entries of row i.
     /// Returns `false`, with nothing done, where columns against columns cost less.
-    fn hold_by_rows<D: DesignMatrix>(&mut self, design: &D, columns: &[u32]) -> bool {
+    fn hold_by_rows<D: DesignMatrix>(&mut self, design: &D, columns: &[u32], intercept: bool) -> bool {
         let n = design.n_rows();
+        let sum = |&j: &u32| design.column_dot(j as usize, &self.weights);
+        let square = |&j: &u32| design.column_weighted_square(j as usize, &self.weights);
+        let sums: Vec<f64> = columns.iter().map(sum).collect();
+        let squares: Vec<f64> = columns.iter().map(square).collect();
+        if sums.iter().zip(&squares).any(|(&sum, &square)| self.shift(sum, square, intercept) != 0.0) {
+            return false;
+        }
         let mut starts = vec![0_usize; n + 1];
         for &j in columns {
             design.visit_column(j as usize, |i, _| starts[i + 1] += 1);
@@ -159,12 +196,12 @@ impl GramCache {
             });
         }
         self.products = vec![0.0; columns.len() * (columns.len() + 1) / 2];
-        self.sums = vec![0.0; columns.len()];
+        self.shifts = vec![0.0; columns.len()];
+        (self.sums, self.shifted_sums, self.squares) = (sums.clone(), sums, squares);
         for (i, &weight) in self.weights.iter().enumerate().filter(|(_, w)| **w != 0.0) {
             let row = &entries[starts[i]..starts[i + 1]];
             for (k, &(high, a)) in row.iter().enumerate() {
                 let scaled = weight * a;
-                self.sums[high as usize] += scaled;
                 let base = high as usize * (high as usize + 1) / 2;
                 for &(low, b) in &row[..=k] {
                     self.products[base + low as usize] += scaled * b;

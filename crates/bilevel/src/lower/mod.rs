@@ -11,6 +11,7 @@ use crate::hypergradient::BiactivePolicy;
 use crate::outer::Accuracy;
 
 pub use curvature::Curvature;
+pub(crate) use curvature::variance;
 pub(crate) use gram_cache::CAPACITY;
 pub use sparse_glm::{NullModel, SparseGlm};
 

@@ -6,7 +6,9 @@
 //!
 //! The sample weights s make folds of one design: a held-out row has weight 0. The intercept c is never penalized.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
+
+use rayon::prelude::*;
 
 use crate::design::DesignMatrix;
 use crate::hypergradient::{self, BiactivePolicy};
@@ -32,6 +34,8 @@ pub struct SparseGlm<'a, D, L, P> {
     /// Inner products of columns, kept from one solve to the next.
     pub(crate) cache: Mutex<GramCache>,
     null: NullModel,
+    /// √(Σ s a_j²) of each column, once it is known.
+    column_norms: OnceLock<Vec<f64>>,
 }
 
 /// The loss at a predictor.
@@ -92,8 +96,9 @@ impl<'a, D: DesignMatrix, L: Loss, P: Penalty> SparseGlm<'a, D, L, P> {
             ));
         }
         let null = NullModel { intercept: 0.0, objective: 0.0, correlations: Vec::new() };
+        let (cache, column_norms) = (Mutex::default(), OnceLock::new());
         let mut problem =
-            Self { design, targets, sample_weights, loss, penalty, intercept, cache: Mutex::default(), null };
+            Self { design, targets, sample_weights, loss, penalty, intercept, cache, null, column_norms };
         problem.null = problem.fit_null()?;
         Ok(problem)
     }
@@ -101,16 +106,19 @@ impl<'a, D: DesignMatrix, L: Loss, P: Penalty> SparseGlm<'a, D, L, P> {
     fn fit_null(&self) -> Result<NullModel> {
         let mut predictor = vec![0.0; self.targets.len()];
         let intercept = if self.intercept { self.optimal_shift(&mut predictor) } else { 0.0 };
-        if !intercept.is_finite() || intercept.abs() > 500.0 && L::MAX_THIRD_DERIVATIVE > 0.0 {
+        let slopes = self.slopes(&predictor);
+        // At a finite optimum the slopes cancel; with one class they all have one sign, however far the intercept has run.
+        let (sum, size) = slopes.iter().fold((0.0, 0.0), |(a, b), s| (a + s, b + s.abs()));
+        let balanced = f64::abs(sum) < 0.5 * size || L::MAX_THIRD_DERIVATIVE == 0.0;
+        if self.intercept && !(balanced && intercept.is_finite()) {
             return Err(Error::data(
                 "target of the training rows",
                 "one class only",
                 "both classes, to fit an intercept",
             ));
         }
-        let slopes = self.slopes(&predictor);
         let mut correlations = vec![0.0; self.design.n_columns()];
-        self.design.transpose_product_into(&slopes, &mut correlations);
+        self.correlations_into(&slopes, &mut correlations);
         let energy: f64 = self.sample_weights.iter().zip(self.targets).map(|(s, b)| s * b * b).sum();
         // A constant target leaves a null loss of rounding errors; 1e-14 of the target's energy is the scale of those.
         let objective = self
@@ -119,6 +127,22 @@ impl<'a, D: DesignMatrix, L: Loss, P: Penalty> SparseGlm<'a, D, L, P> {
             .max(1e-14 * energy)
             .max(f64::MIN_POSITIVE);
         Ok(NullModel { intercept, objective, correlations })
+    }
+
+    /// Aᵀ(s∘f') at slopes s∘f', with entries that are nothing but the rounding of their sums set to 0: those of a constant column beside an
+    /// intercept, say, which would otherwise ask for a coefficient that cannot help, and keep a small λ from ever meeting its condition.
+    pub(super) fn correlations_into(&self, slopes: &[f64], out: &mut [f64]) {
+        self.design.transpose_product_into(slopes, out);
+        let norm = |j: usize| self.design.column_weighted_square(j, self.sample_weights).sqrt();
+        let norms = self.column_norms.get_or_init(|| (0..out.len()).into_par_iter().map(norm).collect());
+        let terms = slopes.iter().zip(self.sample_weights).filter(|(_, s)| **s > 0.0);
+        let size = terms.map(|(slope, s)| slope * slope / s).sum::<f64>().sqrt();
+        // Errors of a sum of n terms grow as √n; by Cauchy and Schwarz the terms add up to at most ‖a_j‖·‖f'‖.
+        let rounding = (4.0 + (slopes.len() as f64).sqrt()) * f64::EPSILON * size;
+        out.iter_mut()
+            .zip(norms)
+            .filter(|(c, norm)| c.abs() <= rounding * **norm)
+            .for_each(|(c, _)| *c = 0.0);
     }
 
     /// The model without features.
@@ -230,11 +254,34 @@ impl<'a, D: DesignMatrix, L: Loss, P: Penalty> SparseGlm<'a, D, L, P> {
             targets: self.targets,
             derivatives: &derivatives,
             correlations: &solution.correlations,
-            coefficients: &solution.coefficients,
             lambda: &hyperparameters.lambda,
             ridge: hyperparameters.ridge,
+            unpenalized: self.unpenalized_cost(hyperparameters, solution),
         };
         (solution.objective - point.value(self.loss, self.penalty)).max(0.0)
+    }
+
+    /// Σ ρ°(A_gᵀ(s∘f'))·r/‖A_g‖ over the blocks with neither weight nor ridge: what moving them could still gain, if none of them moves
+    /// the predictor by more than r. r is ten times the largest such part now, or ten times what the null model leaves to explain.
+    fn unpenalized_cost(&self, hyperparameters: &Hyperparameters, solution: &Solution) -> f64 {
+        let blocks = self.penalty.blocks();
+        let lambda = &hyperparameters.lambda;
+        if hyperparameters.ridge > 0.0 || !lambda.contains(&0.0) {
+            return 0.0;
+        }
+        let (mut block, mut cost) = (Vec::new(), 0.0);
+        let mut reach = (2.0 * self.null.objective / L::MAX_CURVATURE).sqrt();
+        for g in (0..blocks.len()).filter(|&g| lambda[g] == 0.0) {
+            let square = |&j: &u32| self.design.column_weighted_square(j as usize, self.sample_weights);
+            let size = blocks.members(g).iter().map(square).sum::<f64>().sqrt();
+            if size > 0.0 {
+                blocks.gather(g, &solution.coefficients, &mut block);
+                reach = reach.max(self.penalty.value(&block) * size);
+                blocks.gather(g, &solution.correlations, &mut block);
+                cost += self.penalty.dual_norm(&block) / size;
+            }
+        }
+        10.0 * reach * cost
     }
 
     fn check(&self, hyperparameters: &Hyperparameters) -> Result<()> {
@@ -290,7 +337,7 @@ impl<D: DesignMatrix, L: Loss, P: Penalty> LowerLevel for SparseGlm<'_, D, L, P>
         predictor.iter_mut().for_each(|z| *z += intercept);
         let slopes = self.slopes(&predictor);
         let mut correlations = vec![0.0; self.design.n_columns()];
-        self.design.transpose_product_into(&slopes, &mut correlations);
+        self.correlations_into(&slopes, &mut correlations);
         let unknown = f64::INFINITY;
         Solution {
             coefficients,

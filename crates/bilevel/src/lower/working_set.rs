@@ -93,6 +93,7 @@ fn descend<D: DesignMatrix, L: Loss, P: Penalty>(
     let mut best = Progress { gap: f64::INFINITY, violation: f64::INFINITY };
     let mut stalled = 0;
     let mut sharpen = 1.0;
+    let mut last_working_set: Vec<usize> = Vec::new();
     // The gap is of second order in the violation where a ridge makes the problem strongly convex: a gap within tolerance alone would leave
     // coefficients with an error of its square root.
     while (state.solution.relative_gap > tolerance || state.violation > state.goal(tolerance))
@@ -103,12 +104,20 @@ fn descend<D: DesignMatrix, L: Loss, P: Penalty>(
         let target = state.inner_target(tolerance) * sharpen;
         state.solve_on(&working_set, target);
         state.measure();
-        // Progress by less than a third means that the inner problem was solved too loosely, or that rounding is reached.
+        // Progress by less than a third means that the inner problem was solved too loosely, or that rounding is reached; but not while blocks
+        // still enter the working set: its problem was another one, and the gap of the whole need not fall from one to the next.
+        let entered = working_set.iter().any(|g| last_working_set.binary_search(g).is_err());
+        last_working_set = working_set;
         let now = Progress { gap: state.solution.relative_gap, violation: state.violation };
         if now.gap > 0.3 * best.gap && now.violation > 0.3 * best.violation {
-            sharpen *= 0.03;
-            stalled += 1;
-            if stalled >= if now.gap <= tolerance.max(1e-13) { 1 } else { 5 } {
+            if now.gap <= tolerance.max(1e-13) {
+                break;
+            }
+            if !entered {
+                sharpen *= 0.03;
+                stalled += 1;
+            }
+            if stalled >= 5 {
                 break;
             }
         } else {
@@ -216,7 +225,7 @@ impl<'s, 'a, D: DesignMatrix, L: Loss, P: Penalty> State<'s, 'a, D, L, P> {
             self.solution.intercept += self.problem.optimal_shift(&mut self.solution.predictor);
         }
         let slopes = self.problem.slopes(&self.solution.predictor);
-        self.problem.design.transpose_product_into(&slopes, &mut self.solution.correlations);
+        self.problem.correlations_into(&slopes, &mut self.solution.correlations);
     }
 
     /// Objective and gap at the current point.

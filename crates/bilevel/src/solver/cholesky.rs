@@ -12,14 +12,13 @@ pub struct Cholesky {
 
 impl Cholesky {
     /// Factorizes the m×m matrix in `values` (either order, it is symmetric); `None` if it is not numerically positive definite, that is,
-    /// if a pivot falls below 1e-13 of the largest diagonal entry.
+    /// if a pivot falls below 1e-13 of its own diagonal entry (which no scaling of the variables changes).
     pub fn new(size: usize, values: &[f64]) -> Option<Self> {
         debug_assert_eq!(values.len(), size * size);
         let matrix = MatRef::from_column_major_slice(values, size, size);
         let factor = matrix.llt(Side::Lower).ok()?;
-        let largest = (0..size).map(|k| values[k * size + k]).fold(0.0, f64::max);
         let lower = factor.L();
-        let well_posed = (0..size).all(|k| lower[(k, k)] * lower[(k, k)] > 1e-13 * largest);
+        let well_posed = (0..size).all(|k| lower[(k, k)] * lower[(k, k)] > 1e-13 * values[k * size + k]);
         well_posed.then_some(Self { factor, size })
     }
 

@@ -146,8 +146,7 @@ fn block_step<M: QuadraticModel, P: Penalty>(
 /// have rank, the shifted direction runs along the null space to a kink, where one of them leaves.
 fn factorize(size: usize, mut matrix: Vec<f64>) -> Option<super::Cholesky> {
     super::Cholesky::new(size, &matrix).or_else(|| {
-        let largest = (0..size).map(|k| matrix[k * size + k]).fold(0.0, f64::max);
-        (0..size).for_each(|k| matrix[k * size + k] += 1e-9 * largest);
+        (0..size).for_each(|k| matrix[k * size + k] *= 1.0 + 1e-9);
         super::Cholesky::new(size, &matrix)
     })
 }

@@ -1,5 +1,7 @@
 //! Random problems and the comparison of hypergradients with central differences, shared by the tests.
-#![allow(dead_code)]
+#![allow(dead_code, clippy::unwrap_used, clippy::panic)]
+
+pub mod reference;
 
 use bilevel::criterion::ValidationLoss;
 use bilevel::data::{Split, Target, kfold};
