@@ -14,13 +14,14 @@ use std::time::Instant;
 
 use crate::Result;
 use crate::criterion::ValidationLoss;
+use crate::data::Split;
 use crate::design::{Design, ScaledDesign};
 use crate::loss::Loss;
 use crate::lower::{Hyperparameters, LowerLevel, Solution, SparseGlm};
 use crate::objective::{SplitObjective, mean_and_standard_error, tight};
 use crate::outer::{
     Accuracy, EarlyStop, Evaluation, Grid, Lbfgs, LbfgsSettings, Nba, NbaSettings, Ntrba, NtrbaSettings,
-    Objective, OuterOptimizer, OuterResult, Progress, ScalarSearch, ScalarSettings, Step, StopReason,
+    Objective, OuterOptimizer, OuterResult, Progress, Request, ScalarSearch, ScalarSettings, Step, StopReason,
 };
 use crate::parametrization::{Adaptive, Parametrization, Ridge, Weights};
 use crate::penalty::Penalty;
@@ -35,6 +36,8 @@ type PhiOf<'a, L, P> = SplitObjective<Lower<'a, L, P>, ValidationLoss<'a, L>>;
 
 /// Adaptive rounds, each from the fit of the one before.
 const ADAPTIVE_ROUNDS: usize = 3;
+/// A free weight may become this many e-folds smaller or larger than it started: a factor of 1,000, which frees or excludes a feature.
+const LARGEST_CHANGE: f64 = 7.0;
 
 /// A stage that ended, with all that a later stage or the final fit needs.
 pub(super) struct Stage {
@@ -42,6 +45,8 @@ pub(super) struct Stage {
     pub(super) result: OuterResult,
     /// (λ, α) for the rows of the final fit.
     pub(super) hyperparameters: Hyperparameters,
+    /// (λ, α) of the splits: one for all, or one for each.
+    of_splits: Vec<Hyperparameters>,
     /// (row, loss, predictor) on the validation rows.
     pub(super) samples: Vec<(u32, f64, f64)>,
     pub(super) method: &'static str,
@@ -59,6 +64,8 @@ pub(super) struct Summit {
 }
 
 pub(super) struct Climb<'c, 'a, 'o, L, P> {
+    prepared: &'a Prepared<'a>,
+    loss: L,
     pub(super) settings: &'c FitSettings,
     pub(super) penalty: &'a P,
     /// f_g: what a weight of 1 means for each block.
@@ -122,6 +129,8 @@ impl<'c, 'a, 'o, L: Loss, P: Penalty + Send> Climb<'c, 'a, 'o, L, P> {
         let range = (upper + depth.ln(), upper);
         let ridge = prepare::ridge(settings, range.0, range.1);
         Ok(Self {
+            prepared,
+            loss,
             settings,
             penalty,
             factors,
@@ -236,7 +245,8 @@ impl<'c, 'a, 'o, L: Loss, P: Penalty + Send> Climb<'c, 'a, 'o, L, P> {
             let method = self.method(WeightsKind::Adaptive);
             let stage = self.stage(&name, WeightsKind::Adaptive, maps, &method, start)?;
             let value = stage.result.evaluation.value;
-            let (kept, error) = self.compare(&best, &stage, only_if_better || round > 1);
+            let (better, error) = self.compare(&best, &stage);
+            let kept = better || round == 1 && !only_if_better;
             self.record(&name, &stage, error, kept);
             if kept {
                 best = stage;
@@ -249,39 +259,101 @@ impl<'c, 'a, 'o, L: Loss, P: Penalty + Send> Climb<'c, 'a, 'o, L, P> {
         Ok(best)
     }
 
-    /// One weight for each group or each block, from the weights of `best`.
+    /// One weight for each group or each block, relative to the weights of `best`.
     fn free(&mut self, best: Stage, kind: WeightsKind, only_if_better: bool) -> Result<Stage> {
         if self.interrupted {
             return Ok(best);
         }
-        let (factors, ridge) = (self.factors.clone(), self.ridge);
-        // Weights may leave the searched interval of the one λ on either side: a good feature wants less, a bad one more than any common λ.
-        let (lower, upper) = (self.range.0 - 2.0, self.range.1 + 5.0);
-        let relative: Vec<f64> = best
-            .hyperparameters
-            .lambda
-            .iter()
-            .zip(&factors)
-            .map(|(l, f)| (l / f).ln().clamp(lower, upper))
-            .collect();
-        let (name, maps, mut start) = match (kind, &self.groups) {
-            (WeightsKind::Group, Some(groups)) => {
-                let maps =
-                    Maps::same(|| Weights::grouped(factors.clone(), groups.clone(), ridge, lower, upper));
-                ("group", maps, means_over(groups, &relative))
-            }
-            _ => {
-                ("feature", Maps::same(|| Weights::per_block(factors.clone(), ridge, lower, upper)), relative)
-            }
-        };
-        if let Ridge::Learned { .. } = ridge {
-            start.push(best.hyperparameters.ridge.max(f64::MIN_POSITIVE).ln());
+        let name = if kind == WeightsKind::Group { "group" } else { "feature" };
+        if only_if_better && !self.survives_cross_fitting(&best, kind, name)? {
+            return Ok(best);
         }
+        if self.interrupted {
+            return Ok(best);
+        }
+        let (maps, start) = self.free_maps(&best, kind);
         let method = self.method(kind);
         let stage = self.stage(name, kind, maps, &method, start)?;
-        let (kept, error) = self.compare(&best, &stage, only_if_better);
-        self.record(name, &stage, error, kept);
-        Ok(if kept { stage } else { best })
+        let (_, error) = self.compare(&best, &stage);
+        self.record(name, &stage, error, true);
+        Ok(stage)
+    }
+
+    /// λ_g = (weight of the best stage)·e^{θ_g}, each split from its own weights, so that a start at θ = 0 has seen no validation rows.
+    fn free_maps(&self, best: &Stage, kind: WeightsKind) -> (Maps, Vec<f64>) {
+        let ridge = self.ridge;
+        let groups = self.groups.clone().filter(|_| kind == WeightsKind::Group);
+        let make = |at: &Hyperparameters| -> Box<dyn Parametrization> {
+            let factors = at.lambda.clone();
+            Box::new(match &groups {
+                Some(groups) => Weights::grouped(factors, groups.clone(), ridge, -LARGEST_CHANGE, LARGEST_CHANGE),
+                None => Weights::per_block(factors, ridge, -LARGEST_CHANGE, LARGEST_CHANGE),
+            })
+        };
+        let of_final = make(&best.hyperparameters);
+        let mut start = vec![0.0; of_final.n_parameters()];
+        if let (Ridge::Learned { .. }, Some(last)) = (ridge, start.last_mut()) {
+            *last = best.hyperparameters.ridge.max(f64::MIN_POSITIVE).ln();
+        }
+        (Maps { of_splits: best.of_splits.iter().map(make).collect(), of_final }, start)
+    }
+
+    /// Whether many weights help on rows that did not choose them.
+    ///
+    /// A criterion that thousands of weights were fitted to says nothing about them. So the weights are learned on one half of the splits (of
+    /// the validation rows, for a hold-out) and judged on the other, and the other way round; they survive if the two judgements together improve
+    /// on the best stage by more than the standard error of the difference, paired over the validation rows.
+    fn survives_cross_fitting(&mut self, best: &Stage, kind: WeightsKind, name: &str) -> Result<bool> {
+        let whole = if self.prepared.halves.is_empty() { None } else { Some(self.swap_in_halves(best)?) };
+        let survives = self.cross_fit(best, kind, name);
+        if let Some(whole) = whole {
+            self.objective = whole;
+        } else {
+            self.objective.set_active(&vec![true; self.objective.n_splits()])?;
+        }
+        survives
+    }
+
+    /// Puts an objective over the two halves of a hold-out in the place of the objective, which is returned.
+    fn swap_in_halves(&mut self, best: &Stage) -> Result<PhiOf<'a, L, P>> {
+        let mut halves =
+            objective_over(self.prepared, &self.prepared.halves, self.settings, self.loss, self.penalty, &self.factors)?;
+        let start = self.objective.solutions().next().cloned();
+        halves.forget_all_but(start.map(|s| vec![s; self.prepared.halves.len()]));
+        debug_assert_eq!(best.of_splits.len(), 1);
+        Ok(std::mem::replace(&mut self.objective, halves))
+    }
+
+    fn cross_fit(&mut self, best: &Stage, kind: WeightsKind, name: &str) -> Result<bool> {
+        let count = self.objective.n_splits();
+        let mut judged = Vec::with_capacity(best.samples.len());
+        let mut last = None;
+        for half in 0..2 {
+            let (mut learns, mut judges) = (vec![false; count], vec![false; count]);
+            for k in 0..count {
+                if k % 2 == half { judges[k] = true } else { learns[k] = true }
+            }
+            self.objective.set_active(&learns)?;
+            let (maps, start) = self.free_maps(best, kind);
+            let method = self.method(kind);
+            let stage = self.stage(&format!("{name}, half {}", half + 1), kind, maps, &method, start)?;
+            self.objective.set_active(&judges)?;
+            self.objective.evaluate(&stage.result.theta, Request { gradient: false, ..tight(self.settings.policy) })?;
+            judged.extend(self.objective.validation_samples());
+            let stopped = self.interrupted;
+            last = Some(stage);
+            if stopped {
+                break;
+            }
+        }
+        let Some(mut stage) = last else { return Ok(false) };
+        stage.result.evaluation.value = mean_and_standard_error(judged.iter().map(|s| s.1)).0;
+        let complete = judged.len() == best.samples.len();
+        judged.sort_by_key(|s| s.0);
+        stage.samples = judged;
+        let (survives, error) = self.compare(best, &stage);
+        self.record(&format!("{name}, cross-fitted"), &stage, error, false);
+        Ok(survives && complete)
     }
 
     /// Adaptive parametrizations: each split from its own solution at the best point, so that no fold's weights have seen its validation rows.
@@ -364,11 +436,17 @@ impl<'c, 'a, 'o, L: Loss, P: Penalty + Send> Climb<'c, 'a, 'o, L, P> {
         let request = tight(self.settings.policy);
         let one_sided = if n_parameters == 1 { Some(self.one_sided_slopes(result.theta[0])?) } else { None };
         let evaluation = self.objective.evaluate(&result.theta, request)?;
+        let of_splits = self.objective.hyperparameters(&result.theta);
         Ok(Stage {
             kind,
             hyperparameters: of_final.hyperparameters(&result.theta),
             result: OuterResult { evaluation, ..result },
-            samples: self.objective.validation_samples(),
+            samples: {
+                let mut samples = self.objective.validation_samples();
+                samples.sort_by_key(|s| s.0);
+                samples
+            },
+            of_splits,
             method: label,
             one_sided,
         })
@@ -427,12 +505,12 @@ impl<'c, 'a, 'o, L: Loss, P: Penalty + Send> Climb<'c, 'a, 'o, L, P> {
         })
     }
 
-    /// Whether `stage` replaces `best`, and the standard error of the difference of their criteria, paired over validation samples.
-    fn compare(&self, best: &Stage, stage: &Stage, only_if_better: bool) -> (bool, f64) {
+    /// Whether `stage` improves on `best` by more than the standard error of the difference, paired over validation samples; and that error.
+    fn compare(&self, best: &Stage, stage: &Stage) -> (bool, f64) {
         let differences = best.samples.iter().zip(&stage.samples).map(|(a, b)| a.1 - b.1);
         let (_, error) = mean_and_standard_error(differences);
         let gain = best.result.evaluation.value - stage.result.evaluation.value;
-        (!only_if_better || gain > error, error)
+        (gain > error, error)
     }
 
     fn record(&mut self, name: &str, stage: &Stage, difference_standard_error: f64, kept: bool) {
@@ -461,9 +539,20 @@ pub(super) fn objective<'a, L: Loss, P: Penalty>(
     penalty: &'a P,
     factors: &[f64],
 ) -> Result<PhiOf<'a, L, P>> {
+    objective_over(prepared, &prepared.splits, settings, loss, penalty, factors)
+}
+
+fn objective_over<'a, L: Loss, P: Penalty>(
+    prepared: &'a Prepared<'a>,
+    splits: &'a [Split],
+    settings: &FitSettings,
+    loss: L,
+    penalty: &'a P,
+    factors: &[f64],
+) -> Result<PhiOf<'a, L, P>> {
     let targets = prepared.data.target.values();
-    let mut parts = Vec::with_capacity(prepared.splits.len());
-    for split in &prepared.splits {
+    let mut parts = Vec::with_capacity(splits.len());
+    for split in splits {
         let lower =
             SparseGlm::new(&prepared.design, targets, &split.train, loss, penalty, settings.intercept)?;
         parts.push((lower, ValidationLoss::new(loss, targets, &split.validation)));
@@ -511,15 +600,4 @@ fn block_sizes<P: Penalty>(penalty: &P, solution: &Solution) -> Vec<f64> {
             penalty.value(&block) / (block.len() as f64).sqrt()
         })
         .collect()
-}
-
-/// Mean of the values in each group.
-fn means_over(groups: &[usize], values: &[f64]) -> Vec<f64> {
-    let count = groups.iter().max().map_or(0, |m| m + 1);
-    let (mut sums, mut sizes) = (vec![0.0; count], vec![0.0; count]);
-    for (&g, v) in groups.iter().zip(values) {
-        sums[g] += v;
-        sizes[g] += 1.0;
-    }
-    sums.iter().zip(sizes).map(|(s, n): (&f64, f64)| s / n.max(1.0)).collect()
 }

@@ -13,6 +13,8 @@ pub(super) struct Prepared<'a> {
     pub(super) data: &'a Dataset,
     pub(super) design: ScaledDesign<'a, Design>,
     pub(super) splits: Vec<Split>,
+    /// For one split: the same training rows, with each half of its validation rows; empty for several splits.
+    pub(super) halves: Vec<Split>,
     /// Weights of the rows in the final fit: all that are not kept for the test, or the training part of a hold-out.
     pub(super) final_weights: Vec<f64>,
     /// Rows of the test set, in the data itself.
@@ -33,6 +35,10 @@ impl<'a> Prepared<'a> {
         }
         let (development, validation, test_rows) = rows(data, settings)?;
         let splits = splits(data, settings, &development, &validation)?;
+        let halves = match splits.as_slice() {
+            [only] => halves(only),
+            _ => Vec::new(),
+        };
         let final_weights = match settings.split {
             SplitSettings::Folds(_) => uniform(data.n_samples(), &development),
             SplitSettings::Holdout(_) | SplitSettings::Validation(_) => splits[0].train.clone(),
@@ -46,7 +52,7 @@ impl<'a> Prepared<'a> {
         };
         let development = development.into_iter().chain(validation).collect();
         let design = ScaledDesign::new(&data.design, scale);
-        Ok(Self { data, design, splits, final_weights, test_rows, development, loss, criterion_name })
+        Ok(Self { data, design, splits, halves, final_weights, test_rows, development, loss, criterion_name })
     }
 
     /// Whether samples outnumber features in the final fit: how far down λ is worth searching.
@@ -93,6 +99,19 @@ fn splits(
             vec![Split::from_rows(data.n_samples(), &train, &held_out)?]
         }
     })
+}
+
+/// The split twice, with every other validation row; empty if there are fewer than two of them.
+fn halves(split: &Split) -> Vec<Split> {
+    let rows: Vec<usize> = (0..split.validation.len()).filter(|&i| split.validation[i] > 0.0).collect();
+    if rows.len() < 2 {
+        return Vec::new();
+    }
+    let half = |parity: usize| {
+        let taken: Vec<usize> = rows.iter().copied().skip(parity).step_by(2).collect();
+        Split { train: split.train.clone(), validation: uniform(split.validation.len(), &taken) }
+    };
+    vec![half(0), half(1)]
 }
 
 fn uniform(n: usize, rows: &[usize]) -> Vec<f64> {

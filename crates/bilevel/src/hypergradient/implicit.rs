@@ -20,7 +20,7 @@ use crate::loss::Loss;
 use crate::lower::{Adjoint, CAPACITY, Curvature, Hyperparameters, Solution, SparseGlm, UpperGradient};
 use crate::outer::Accuracy;
 use crate::penalty::Penalty;
-use crate::solver::{Cholesky, conjugate_gradient, diagonal_preconditioner};
+use crate::solver::{Cholesky, PseudoInverse, conjugate_gradient, diagonal_preconditioner};
 
 use super::partition::{BlockState, Partition};
 use super::reduced::ReducedDesign;
@@ -206,24 +206,47 @@ impl<'c, D: DesignMatrix> System<'c, D> {
         let sums = curvature.column_sums(&self.columns);
         if size <= CAPACITY {
             // For the squared loss the cached Hessian is exact; for others it is renewed here, and the next solve starts from it.
-            if let Some(factor) = self.cached_factor(context, L::MAX_THIRD_DERIVATIVE > 0.0) {
+            let Some(hessian) = self.cached_hessian(context, L::MAX_THIRD_DERIVATIVE > 0.0) else {
+                return self.solve_iteratively(context, &curvature, &sums, None, 4 * size + 100);
+            };
+            if let Some(factor) = Cholesky::new(size, &hessian) {
                 let solve = self.solve_iteratively(context, &curvature, &sums, Some(&factor), FEW_PRODUCTS);
                 if solve.converged {
                     return solve;
                 }
             }
+            if let Some(inverse) = PseudoInverse::new(size, &hessian) {
+                return self.solve_singular(&inverse, &hessian);
+            }
         }
-        self.solve_iteratively(context, &curvature, &sums, None, 10 * size + 100)
+        self.solve_iteratively(context, &curvature, &sums, None, 4 * size + 100)
     }
 
-    /// Cholesky factor of the reduced Hessian on the solver's cached inner products, renewed at the solution if `fresh`.
+    /// The least-squares adjoint of smallest norm, for linearly dependent columns in the support.
     ///
-    /// `None` if a combined column is among the reduced ones (they are not columns of the design), or if the matrix is singular.
-    fn cached_factor<L: Loss, P: Penalty>(
-        &self,
-        context: &Context<'_, '_, D, L, P>,
-        fresh: bool,
-    ) -> Option<Cholesky> {
+    /// The coefficients are not unique then. Where the criterion feels that (its gradient has a part in the null space), there is no derivative
+    /// to be had, and the error bound is infinite.
+    fn solve_singular(&self, inverse: &PseudoInverse, hessian: &[f64]) -> Solve {
+        let least_squares = inverse.solve(&self.right_side);
+        let size = self.columns.len();
+        let mut rest = self.right_side.clone();
+        for (k, &q) in least_squares.solution.iter().enumerate() {
+            crate::kernel::axpy(-q, &hessian[k * size..(k + 1) * size], &mut rest);
+        }
+        let norm = |v: &[f64]| v.iter().map(|r| r * r).sum::<f64>().sqrt();
+        let is_unique = least_squares.outside <= 1e-8 * norm(&self.right_side);
+        Solve {
+            q: least_squares.solution,
+            residual: norm(&rest),
+            smallest_eigenvalue: if is_unique { inverse.smallest_eigenvalue() } else { 0.0 },
+            converged: is_unique,
+        }
+    }
+
+    /// The reduced Hessian on the solver's cached inner products, renewed at the solution if `fresh`.
+    ///
+    /// `None` if a combined column is among the reduced ones (they are not columns of the design).
+    fn cached_hessian<L: Loss, P: Penalty>(&self, context: &Context<'_, '_, D, L, P>, fresh: bool) -> Option<Vec<f64>> {
         let penalty = context.problem.penalty;
         if self.selected.iter().any(|&g| penalty.blocks().members(g).len() > 1) {
             return None;
@@ -255,7 +278,7 @@ impl<'c, D: DesignMatrix> System<'c, D> {
                 }
             }
         });
-        Cholesky::new(size, &hessian)
+        Some(hessian)
     }
 
     /// Conjugate gradients, preconditioned by the factor of a nearby Hessian or by the diagonal.

@@ -23,6 +23,8 @@ struct Part<M, C> {
     solution: Option<Solution>,
     measured: CriterionValue,
     adjoint_start: Vec<(u32, f64)>,
+    /// Whether Φ counts this split at present.
+    active: bool,
 }
 
 /// Φ over one or several splits.
@@ -41,6 +43,7 @@ fn of_split<T>(shared: &[T], k: usize) -> &T {
 
 /// What one split contributes.
 struct Contribution {
+    split: usize,
     value: f64,
     adjoint: Option<Adjoint>,
 }
@@ -54,6 +57,7 @@ impl<M: LowerLevel + Send, C: Criterion + Send> SplitObjective<M, C> {
             solution: None,
             measured: CriterionValue::default(),
             adjoint_start: Vec::new(),
+            active: true,
         };
         Self {
             parts: splits.into_iter().map(part).collect(),
@@ -82,14 +86,37 @@ impl<M: LowerLevel + Send, C: Criterion + Send> SplitObjective<M, C> {
         Ok(())
     }
 
-    /// (λ, α) of each split at θ.
-    fn hyperparameters(&self, theta: &[f64]) -> Vec<Hyperparameters> {
+    /// Restricts Φ to some of the splits (one flag for each; at least one must be set): what is learned on some can then be judged on others.
+    ///
+    /// # Errors
+    /// [`crate::Error::InvalidData`] if there is not one flag for each split, or none is set.
+    pub fn set_active(&mut self, active: &[bool]) -> Result<()> {
+        if active.len() != self.parts.len() || !active.contains(&true) {
+            let expected = format!("{}, one for each split, at least one of them set", self.parts.len());
+            return Err(crate::Error::data("active splits", format!("{} flags", active.len()), expected));
+        }
+        self.parts.iter_mut().zip(active).for_each(|(part, &flag)| part.active = flag);
+        self.solved_at = None;
+        Ok(())
+    }
+
+    /// Number of splits, active or not.
+    pub fn n_splits(&self) -> usize {
+        self.parts.len()
+    }
+
+    /// (λ, α) at θ: one for all splits, or one for each.
+    pub fn hyperparameters(&self, theta: &[f64]) -> Vec<Hyperparameters> {
         self.parametrizations.iter().map(|p| p.hyperparameters(theta)).collect()
     }
 
     /// The lower-level solutions of the last evaluation, one for each split.
     pub fn solutions(&self) -> impl Iterator<Item = &Solution> {
         self.parts.iter().filter_map(|part| part.solution.as_ref())
+    }
+
+    fn active_solutions(&self) -> impl Iterator<Item = &Solution> {
+        self.parts.iter().filter(|part| part.active).filter_map(|part| part.solution.as_ref())
     }
 
     /// Forgets everything but the given starting points (one for each split; none for a cold start), so that what comes next depends on
@@ -115,7 +142,7 @@ impl<M: LowerLevel + Send, C: Criterion + Send> SplitObjective<M, C> {
             let Some(solution) = &part.solution else { return Vec::new() };
             part.measured.samples.iter().map(|&(i, loss)| (i, loss, solution.predictor[i as usize])).collect()
         };
-        self.parts.iter().flat_map(of_part).collect()
+        self.parts.iter().filter(|part| part.active).flat_map(of_part).collect()
     }
 
     /// Solves all lower levels at θ, unless they are solved there well enough already.
@@ -127,7 +154,7 @@ impl<M: LowerLevel + Send, C: Criterion + Send> SplitObjective<M, C> {
             return Ok(());
         }
         self.solved_at = None;
-        self.parts.par_iter_mut().enumerate().try_for_each(|(k, part)| -> Result<()> {
+        self.parts.par_iter_mut().enumerate().filter(|(_, part)| part.active).try_for_each(|(k, part)| -> Result<()> {
             let solution =
                 part.lower.solve(of_split(hyperparameters, k), part.solution.as_ref(), request.accuracy)?;
             part.measured = part.criterion.evaluate(&solution.predictor);
@@ -140,10 +167,10 @@ impl<M: LowerLevel + Send, C: Criterion + Send> SplitObjective<M, C> {
 }
 
 impl<M: LowerLevel, C: Criterion> Part<M, C> {
-    fn contribute(&mut self, hyperparameters: &Hyperparameters, request: Request) -> Result<Contribution> {
+    fn contribute(&mut self, split: usize, hyperparameters: &Hyperparameters, request: Request) -> Result<Contribution> {
         let value = self.measured.value;
         let Some(solution) = self.solution.as_ref().filter(|_| request.gradient) else {
-            return Ok(Contribution { value, adjoint: None });
+            return Ok(Contribution { split, value, adjoint: None });
         };
         let upper = UpperGradient {
             predictor: &self.measured.gradient,
@@ -153,7 +180,7 @@ impl<M: LowerLevel, C: Criterion> Part<M, C> {
         let mut adjoint =
             self.lower.adjoint(hyperparameters, solution, &upper, request.policy, request.accuracy)?;
         self.adjoint_start = std::mem::take(&mut adjoint.warm_start);
-        Ok(Contribution { value, adjoint: Some(adjoint) })
+        Ok(Contribution { split, value, adjoint: Some(adjoint) })
     }
 }
 
@@ -173,23 +200,21 @@ impl<M: LowerLevel + Send, C: Criterion + Send> Objective for SplitObjective<M, 
             .parts
             .par_iter_mut()
             .enumerate()
-            .map(|(k, part)| part.contribute(of_split(&hyperparameters, k), request))
+            .filter(|(_, part)| part.active)
+            .map(|(k, part)| part.contribute(k, of_split(&hyperparameters, k), request))
             .collect::<Result<_>>()?;
-        let share = 1.0 / self.parts.len() as f64;
+        let share = 1.0 / contributions.len() as f64;
         let mut evaluation = Evaluation {
             value: 0.0,
             standard_error: standard_error(&self.validation_samples()),
             gradient: if request.gradient { vec![0.0; theta.len()] } else { Vec::new() },
             gradient_error_bound: 0.0,
-            relative_gap: self.solutions().map(|s| s.relative_gap).fold(0.0, f64::max),
-            support_size: self
-                .solutions()
-                .map(|s| s.coefficients.iter().filter(|y| **y != 0.0).count() as f64)
-                .sum::<f64>()
-                * share,
+            relative_gap: self.active_solutions().map(|s| s.relative_gap).fold(0.0, f64::max),
+            support_size: self.active_solutions().map(support_size).sum::<f64>() * share,
             biactive: 0,
         };
-        for (k, contribution) in contributions.into_iter().enumerate() {
+        for contribution in contributions {
+            let k = contribution.split;
             let (parametrization, at) = (of_split(&self.parametrizations, k), of_split(&hyperparameters, k));
             evaluation.value += share * contribution.value;
             if let Some(adjoint) = contribution.adjoint {
@@ -202,6 +227,10 @@ impl<M: LowerLevel + Send, C: Criterion + Send> Objective for SplitObjective<M, 
         evaluation.gradient.iter_mut().for_each(|g| *g *= share);
         Ok(evaluation)
     }
+}
+
+fn support_size(solution: &Solution) -> f64 {
+    solution.coefficients.iter().filter(|y| **y != 0.0).count() as f64
 }
 
 /// Standard error of the mean loss over the validation samples.

@@ -30,13 +30,13 @@ const ABSOLUTE_TOLERANCE: f64 = 1e-12;
 pub struct EarlyStop {
     /// Number of points in a row; default 8.
     pub patience: usize,
-    /// They must lie above the best value by more than this fraction of what the best gained over the upper end; default 0.2.
+    /// They must lie above the best value by more than this fraction of what the best gained over the upper end; default 0.02.
     pub margin: f64,
 }
 
 impl Default for EarlyStop {
     fn default() -> Self {
-        Self { patience: 8, margin: 0.2 }
+        Self { patience: 8, margin: 0.02 }
     }
 }
 

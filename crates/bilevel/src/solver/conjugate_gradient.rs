@@ -2,6 +2,9 @@
 //!
 //! Source: Hestenes and Stiefel, "Methods of conjugate gradients for solving linear systems" (1952).
 
+/// Curvature relative to the largest seen that counts as none.
+const NO_CURVATURE: f64 = 1e-13;
+
 /// The preconditioner diag(d)⁻¹, given the inverse entries.
 pub fn diagonal_preconditioner(inverse: &[f64]) -> impl FnMut(&[f64], &mut [f64]) + '_ {
     move |r, out| out.iter_mut().zip(r).zip(inverse).for_each(|((o, r), d)| *o = r * d)
@@ -55,14 +58,19 @@ pub fn conjugate_gradient(
         smallest_quotient: f64::INFINITY,
         converged: false,
     };
+    let mut largest_quotient = 0.0_f64;
     while outcome.residual > target && outcome.products < max_products {
         product(&direction, &mut image);
         outcome.products += 1;
         let curvature = dot(&direction, &image);
-        if curvature <= 0.0 || !curvature.is_finite() {
+        let quotient = curvature / dot(&direction, &direction);
+        largest_quotient = quotient.max(largest_quotient);
+        // In a singular system a direction of (nearly) no curvature leads along the null space to infinity: what is reached before it is the
+        // solution of smallest norm.
+        if quotient.is_nan() || quotient <= NO_CURVATURE * largest_quotient {
             break;
         }
-        outcome.smallest_quotient = outcome.smallest_quotient.min(curvature / dot(&direction, &direction));
+        outcome.smallest_quotient = outcome.smallest_quotient.min(quotient);
         let step = rho / curvature;
         crate::kernel::axpy(step, &direction, x);
         crate::kernel::axpy(-step, &image, &mut residual);
