@@ -43,7 +43,7 @@ pub(super) fn solve<D: DesignMatrix, L: Loss, P: Penalty>(
 ) -> Result<Solution> {
     let mut state = State::new(problem, hyperparameters, start);
     state.measure();
-    let mut best = Progress { gap: f64::INFINITY, violation: f64::INFINITY };
+    let mut best = Progress { objective: f64::INFINITY, gap: f64::INFINITY, violation: f64::INFINITY };
     let mut stalled = 0;
     let mut sharpen = 1.0;
     // The gap is of second order in the violation where a ridge makes the problem strongly convex: a gap within tolerance alone would leave
@@ -56,9 +56,15 @@ pub(super) fn solve<D: DesignMatrix, L: Loss, P: Penalty>(
         let target = state.inner_target(tolerance) * sharpen;
         state.solve_on(&working_set, target);
         state.measure();
-        // Progress by less than a third means that the inner problem was solved too loosely, or that rounding is reached.
-        let now = Progress { gap: state.solution.relative_gap, violation: state.violation };
-        if now.gap > 0.3 * best.gap && now.violation > 0.3 * best.violation {
+        // Progress by less than a third means that the inner problem was solved too loosely, or that rounding is reached; not so
+        // while the working set grows to a large support, where the objective falls long before the gap does.
+        let now = Progress {
+            objective: state.solution.objective,
+            gap: state.solution.relative_gap,
+            violation: state.violation,
+        };
+        let descends = best.objective - now.objective > 0.01 * state.solution.gap;
+        if !descends && now.gap > 0.3 * best.gap && now.violation > 0.3 * best.violation {
             sharpen *= 0.03;
             stalled += 1;
             if stalled >= if now.gap <= tolerance.max(1e-13) { 1 } else { 5 } {
@@ -67,7 +73,11 @@ pub(super) fn solve<D: DesignMatrix, L: Loss, P: Penalty>(
         } else {
             stalled = 0;
         }
-        best = Progress { gap: best.gap.min(now.gap), violation: best.violation.min(now.violation) };
+        best = Progress {
+            objective: best.objective.min(now.objective),
+            gap: best.gap.min(now.gap),
+            violation: best.violation.min(now.violation),
+        };
     }
     let solution = state.solution;
     // A gap of 1e-3 of the null objective is no solution at all; anything better is returned with its gap.
@@ -109,6 +119,7 @@ struct Reached {
 
 /// What an iteration is judged by.
 struct Progress {
+    objective: f64,
     gap: f64,
     violation: f64,
 }
