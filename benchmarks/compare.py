@@ -30,6 +30,8 @@ import celer
 import numpy as np
 import scipy.sparse
 import sklearn
+from celer.homotopy import celer_path
+from joblib import Parallel, delayed
 from sklearn.datasets import dump_svmlight_file, load_svmlight_file
 from sklearn.linear_model import LassoCV, LogisticRegressionCV
 from sklearn.model_selection import KFold, PredefinedSplit, StratifiedKFold, train_test_split
@@ -140,6 +142,25 @@ def run_logistic_cv(task: Task, options: argparse.Namespace) -> Answer:
     return Answer(float(1 / (task.n_train * model.C_)), time.perf_counter() - start)
 
 
+def run_celer_logistic(task: Task, options: argparse.Namespace) -> Answer:
+    """celer's path of l1 logistic regression over the same 100 values, default precision, split by split."""
+    lambdas = np.abs(task.x.T @ task.y).max() / (2 * len(task.y)) * np.logspace(0, -3, 100)
+
+    def held_out_losses(train: np.ndarray, held_out: np.ndarray) -> np.ndarray:
+        _, path, _ = celer_path(
+            task.x[train], task.y[train], "logreg", alphas=lambdas * len(train), max_iter=100, use_PN=True
+        )
+        return np.logaddexp(0, -task.y[held_out, None] * (task.x[held_out] @ path)).mean(axis=0)
+
+    start = time.perf_counter()
+    losses = Parallel(n_jobs=options.threads)(
+        delayed(held_out_losses)(*split) for split in task.peer_splits().split(task.x, task.y)
+    )
+    lam = float(lambdas[np.mean(losses, axis=0).argmin()])
+    celer.LogisticRegression(C=1 / (len(task.y) * lam), max_iter=100).fit(task.x, task.y)
+    return Answer(lam, time.perf_counter() - start)
+
+
 def contenders(task: Task, options: argparse.Namespace) -> dict[str, Callable[[], Answer]]:
     """Name and call of each contender, in the order of a round."""
     runs = {"bilevel": lambda: run_bilevel(task, options)}
@@ -148,7 +169,8 @@ def contenders(task: Task, options: argparse.Namespace) -> dict[str, Callable[[]
         runs["celer"] = lambda: run_lasso_cv(celer.LassoCV, task, options)
     else:
         runs["scikit-learn"] = lambda: run_logistic_cv(task, options)
-    return runs
+        runs["celer"] = lambda: run_celer_logistic(task, options)
+    return {name: run for name, run in runs.items() if name not in options.without}
 
 
 def judged_error(task: Task, lam: float) -> float:
@@ -167,20 +189,32 @@ def judged_error(task: Task, lam: float) -> float:
 
 
 def read(path: Path) -> tuple[scipy.sparse.csc_matrix, np.ndarray]:
-    """A LIBSVM file, compressed or not."""
+    """A LIBSVM file, compressed or not, or a CSV table with a header and the target in its first column."""
+    if path.suffix == ".csv":
+        table = np.loadtxt(path, delimiter=",", skiprows=1)
+        return scipy.sparse.csc_matrix(table[:, 1:]), table[:, 0]
     with OPENERS.get(path.suffix, open)(path, "rb") as file:
         x, y = load_svmlight_file(file)
     return x.tocsc(), y
 
 
-def generated(n: int, p: int, informative: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Gaussian design, N(0, 1) coefficients, signal-to-noise ratio 10 in the norms."""
+def generated(n: int, p: int, density: float, seed: int = 0) -> tuple[object, np.ndarray]:
+    """Gaussian design, dense or sparse; 100 coefficients from N(0, 1), signal-to-noise ratio 3."""
     rng = np.random.default_rng(seed)
-    x = np.asfortranarray(rng.standard_normal((n, p)))
+    if density == 1:
+        x = np.asfortranarray(rng.standard_normal((n, p)))
+    else:
+        x = scipy.sparse.random_array(
+            (n, p),
+            density=density,
+            format="csc",
+            rng=rng,
+            data_sampler=lambda size: rng.standard_normal(size),
+        )
     coefficients = np.zeros(p)
-    coefficients[rng.choice(p, informative, replace=False)] = rng.standard_normal(informative)
+    coefficients[rng.choice(p, 100, replace=False)] = rng.standard_normal(100)
     signal, noise = x @ coefficients, rng.standard_normal(n)
-    return x, signal + noise * np.linalg.norm(signal) / (10 * np.linalg.norm(noise))
+    return x, signal + noise * np.linalg.norm(signal) / (3 * np.linalg.norm(noise))
 
 
 def prepare(
@@ -215,8 +249,8 @@ def tasks(options: argparse.Namespace) -> list[Task]:
         name = path.name.split(".")[0]
         made.append(prepare(name, x, y, options, str(path), time.perf_counter() - start))
     if not options.files:
-        for n, p, informative in ((100, 5_000, 10), (2_000, 500, 50)):
-            made.append(prepare(f"gaussian-{n}x{p}", *generated(n, p, informative), options, "", 0.0))
+        for name, n, p, density in (("dense", 1_000, 2_000, 1), ("sparse", 10_000, 50_000, 0.002)):
+            made.append(prepare(f"generated-{name}", *generated(n, p, density), options, "", 0.0))
     return made
 
 
@@ -270,9 +304,12 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("files", nargs="*", type=Path, help="LIBSVM files, also .gz, .bz2 or .xz")
+    parser.add_argument("files", nargs="*", type=Path, help="LIBSVM files, also .gz, .bz2 or .xz; .csv")
     parser.add_argument("--loss", choices=["squared", "logistic"], default="squared")
     parser.add_argument("--criterion", choices=["folds", "validation"], default="folds")
+    parser.add_argument(
+        "--without", action="append", default=[], help="a program to leave out, say scikit-learn"
+    )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--bilevel", type=Path, default=REPOSITORY / "target/release/bilevel")

@@ -235,6 +235,9 @@ impl<D: DesignMatrix> QuadraticModel for ColumnModel<'_, '_, D> {
         self.shift -= delta * self.sums[k] * self.curvature.inverse_total();
         self.ridge_part[k] += self.curvature.ridge * delta;
     }
+    fn sweeps_before_newton(&self) -> usize {
+        8
+    }
     fn submatrix(&self, _free: &[usize]) -> Option<Vec<f64>> {
         None
     }

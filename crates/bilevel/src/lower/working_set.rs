@@ -90,7 +90,7 @@ fn descend<D: DesignMatrix, L: Loss, P: Penalty>(
 ) -> Solution {
     let mut state = State::new(problem, hyperparameters, start);
     state.measure();
-    let mut best = Progress { gap: f64::INFINITY, violation: f64::INFINITY };
+    let mut best = Progress { objective: f64::INFINITY, gap: f64::INFINITY, violation: f64::INFINITY };
     let mut stalled = 0;
     let mut sharpen = 1.0;
     let mut last_working_set: Vec<usize> = Vec::new();
@@ -104,12 +104,17 @@ fn descend<D: DesignMatrix, L: Loss, P: Penalty>(
         let target = state.inner_target(tolerance) * sharpen;
         state.solve_on(&working_set, target);
         state.measure();
-        // Progress by less than a third means that the inner problem was solved too loosely, or that rounding is reached; but not while blocks
-        // still enter the working set: its problem was another one, and the gap of the whole need not fall from one to the next.
+        // Progress by less than a third means that the inner problem was solved too loosely, or that rounding is reached; not so while blocks
+        // still enter the working set (its problem was another one), nor while the objective falls: it does long before the gap follows.
         let entered = working_set.iter().any(|g| last_working_set.binary_search(g).is_err());
         last_working_set = working_set;
-        let now = Progress { gap: state.solution.relative_gap, violation: state.violation };
-        if now.gap > 0.3 * best.gap && now.violation > 0.3 * best.violation {
+        let now = Progress {
+            objective: state.solution.objective,
+            gap: state.solution.relative_gap,
+            violation: state.violation,
+        };
+        let descends = best.objective - now.objective > 0.01 * state.solution.gap;
+        if !descends && now.gap > 0.3 * best.gap && now.violation > 0.3 * best.violation {
             if now.gap <= tolerance.max(1e-13) {
                 break;
             }
@@ -123,7 +128,11 @@ fn descend<D: DesignMatrix, L: Loss, P: Penalty>(
         } else {
             stalled = 0;
         }
-        best = Progress { gap: best.gap.min(now.gap), violation: best.violation.min(now.violation) };
+        best = Progress {
+            objective: best.objective.min(now.objective),
+            gap: best.gap.min(now.gap),
+            violation: best.violation.min(now.violation),
+        };
     }
     state.solution
 }
@@ -158,6 +167,7 @@ struct Reached {
 
 /// What an iteration is judged by.
 struct Progress {
+    objective: f64,
     gap: f64,
     violation: f64,
 }

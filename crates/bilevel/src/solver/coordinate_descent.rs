@@ -18,6 +18,10 @@ pub trait QuadraticModel {
     fn diagonal(&self, k: usize) -> f64;
     /// Moves the current point: y_k += delta.
     fn update(&mut self, k: usize, delta: f64);
+    /// Sweeps with a resting support that a Newton step on it should wait for: 1 where a factorization is cheap.
+    fn sweeps_before_newton(&self) -> usize {
+        1
+    }
     /// Hessian of the coordinates in `free`, column major, where it is at hand.
     fn submatrix(&self, free: &[usize]) -> Option<Vec<f64>>;
     /// out = H_free,free v.
@@ -97,7 +101,7 @@ pub fn coordinate_descent<M: QuadraticModel, P: Penalty>(
         }
         resting = if support_changed { 0 } else { resting + 1 };
         // Twenty sweeps without a Newton step is where crawling coordinate descent has cost as much as one.
-        if resting >= 1 || outcome.sweeps % 20 == 0 {
+        if resting >= model.sweeps_before_newton() || outcome.sweeps % 20 == 0 {
             outcome.newton_steps += newton_on_support(model, penalty, blocks, y, settings.tolerance);
             resting = 0;
         }
@@ -269,7 +273,7 @@ impl<'a> Face<'a> {
             });
         };
         let mut direction = vec![0.0; size];
-        // The face is solved to four digits a time: enough for the next sweep to judge the support, cheap enough to repeat.
+        // The face is solved to three digits a time: enough for the next sweep to judge the support, cheap enough to repeat.
         let precondition = super::diagonal_preconditioner(&inverse_diagonal);
         super::conjugate_gradient(
             product,
