@@ -15,12 +15,12 @@ use std::time::Instant;
 use crate::Result;
 use crate::criterion::ValidationLoss;
 use crate::data::Split;
-use crate::design::{Design, ScaledDesign};
+use crate::design::{Design, DesignMatrix, ScaledDesign};
 use crate::loss::Loss;
 use crate::lower::{Hyperparameters, LowerLevel, Solution, SparseGlm};
 use crate::objective::{SplitObjective, mean_and_standard_error, tight};
 use crate::outer::{
-    Accuracy, EarlyStop, Evaluation, Grid, Lbfgs, LbfgsSettings, Nba, NbaSettings, Ntrba, NtrbaSettings,
+    Accuracy, Evaluation, Grid, Lbfgs, LbfgsSettings, Nba, NbaSettings, Ntrba, NtrbaSettings,
     Objective, OuterOptimizer, OuterResult, Progress, Request, ScalarSearch, ScalarSettings, Step,
     StopReason,
 };
@@ -37,6 +37,10 @@ type PhiOf<'a, L, P> = SplitObjective<Lower<'a, L, P>, ValidationLoss<'a, L>>;
 
 /// Adaptive rounds, each from the fit of the one before.
 const ADAPTIVE_ROUNDS: usize = 3;
+/// Entries times splits up to which the scalar search explores between its points.
+const EXPLORED_ENTRIES: usize = 1_000_000;
+/// Entries × splits × support up to which `auto` takes all outer steps.
+const AFFORDABLE_WORK: f64 = 1e9;
 /// A free weight may become this many e-folds smaller or larger than it started: a factor of 1,000, which frees or excludes a feature.
 const LARGEST_CHANGE: f64 = 7.0;
 
@@ -186,8 +190,8 @@ impl<'c, 'a, 'o, L: Loss, P: Penalty + Send> Climb<'c, 'a, 'o, L, P> {
         let maps = Maps::same(|| Weights::scalar(factors.clone(), ridge, range.0, range.1));
         let own = self.settings.weights == WeightsKind::Scalar;
         let method = match self.settings.outer {
-            OuterKind::Lbfgs | OuterKind::Nba | OuterKind::Ntrba if own => self.method(WeightsKind::Scalar),
-            OuterKind::Grid if own => self.method(WeightsKind::Scalar),
+            OuterKind::Lbfgs | OuterKind::Nba | OuterKind::Ntrba if own => self.method(WeightsKind::Scalar, 0.0),
+            OuterKind::Grid if own => self.method(WeightsKind::Scalar, 0.0),
             _ => Method::Scalar(self.scalar_search(100)),
         };
         let start = if matches!(method, Method::Scalar(_)) { Vec::new() } else { start };
@@ -223,7 +227,7 @@ impl<'c, 'a, 'o, L: Loss, P: Penalty + Send> Climb<'c, 'a, 'o, L, P> {
         }
         let maps = Maps::same(|| Weights::scalar(factors.clone(), ridge, range.0, range.1));
         let start = vec![first.result.theta[0], first.result.theta[0] + proportion.ln()];
-        let method = self.method(WeightsKind::Scalar);
+        let method = self.method(WeightsKind::Scalar, 0.0);
         let stage = self.stage("scalar, both parts", WeightsKind::Scalar, maps, &method, start)?;
         self.record("scalar, both parts", &stage, 0.0, true);
         Ok(stage)
@@ -243,7 +247,7 @@ impl<'c, 'a, 'o, L: Loss, P: Penalty + Send> Climb<'c, 'a, 'o, L, P> {
                 start.push(best.hyperparameters.ridge.max(f64::MIN_POSITIVE).ln());
             }
             let name = format!("adaptive, round {round}");
-            let method = self.method(WeightsKind::Adaptive);
+            let method = self.method(WeightsKind::Adaptive, best.result.evaluation.support_size);
             let stage = self.stage(&name, WeightsKind::Adaptive, maps, &method, start)?;
             let value = stage.result.evaluation.value;
             let (better, error) = self.compare(&best, &stage);
@@ -273,7 +277,7 @@ impl<'c, 'a, 'o, L: Loss, P: Penalty + Send> Climb<'c, 'a, 'o, L, P> {
             return Ok(best);
         }
         let (maps, start) = self.free_maps(&best, kind);
-        let method = self.method(kind);
+        let method = self.method(kind, best.result.evaluation.support_size);
         let stage = self.stage(name, kind, maps, &method, start)?;
         let (_, error) = self.compare(&best, &stage);
         self.record(name, &stage, error, true);
@@ -344,7 +348,7 @@ impl<'c, 'a, 'o, L: Loss, P: Penalty + Send> Climb<'c, 'a, 'o, L, P> {
             }
             self.objective.set_active(&learns)?;
             let (maps, start) = self.free_maps(best, kind);
-            let method = self.method(kind);
+            let method = self.method(kind, best.result.evaluation.support_size);
             let stage = self.stage(&format!("{name}, half {}", half + 1), kind, maps, &method, start)?;
             self.objective.set_active(&judges)?;
             self.objective
@@ -481,20 +485,29 @@ impl<'c, 'a, 'o, L: Loss, P: Penalty + Send> Climb<'c, 'a, 'o, L, P> {
     }
 
     fn scalar_search(&self, points: usize) -> ScalarSearch {
-        let early_stop = Some(EarlyStop::default());
-        ScalarSearch {
-            settings: ScalarSettings {
-                points,
-                early_stop,
-                policy: self.settings.policy,
-                ..ScalarSettings::default()
-            },
+        let mut settings = ScalarSettings { points, policy: self.settings.policy, ..ScalarSettings::default() };
+        // Looking for dips between the points of the walk costs about twenty tight solves; the walk itself is fine enough where those are dear.
+        if self.prepared.design.n_stored() * self.prepared.splits.len() > EXPLORED_ENTRIES {
+            settings.exploration = f64::INFINITY;
         }
+        ScalarSearch { settings }
+    }
+
+    /// Outer steps that `auto` may spend on a stage with many parameters: all that the settings allow on small problems, fewer where one
+    /// evaluation (entries × splits × support, which is what solves on a support cost) is so dear that they would take minutes.
+    fn affordable_steps(&self, support_size: f64) -> usize {
+        let limit = self.settings.max_outer;
+        if self.settings.weights != WeightsKind::Auto {
+            return limit;
+        }
+        let work = (self.prepared.design.n_stored() * self.prepared.splits.len()) as f64 * support_size.max(1.0);
+        let affordable = (limit as f64 * AFFORDABLE_WORK / work).ceil();
+        limit.min((affordable as usize).max(5))
     }
 
     /// The outer method of a stage with more than one parameter, or the one that was asked for.
-    fn method(&self, kind: WeightsKind) -> Method {
-        let (policy, max_steps) = (self.settings.policy, self.settings.max_outer);
+    fn method(&self, kind: WeightsKind, support_size: f64) -> Method {
+        let (policy, max_steps) = (self.settings.policy, self.affordable_steps(support_size));
         let automatic = if kind == WeightsKind::Feature { OuterKind::Ntrba } else { OuterKind::Lbfgs };
         let wanted = match self.settings.outer {
             OuterKind::Auto | OuterKind::Scalar => automatic,

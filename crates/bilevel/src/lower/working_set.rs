@@ -33,6 +33,8 @@ const MAX_NEWTON_STEPS: usize = 30;
 const SMALLEST_WORKING_SET: usize = 32;
 /// A quasi-Newton step that leaves more than this fraction of the violation has outlived its curvatures.
 const SLOW_CONTRACTION: f64 = 0.1;
+/// Tolerances up to this ask for coefficients as exact as they get, beyond what the gap shows.
+const EXACT: f64 = 1e-9;
 /// Factor between the weights of a cold start's rough solutions.
 const CONTINUATION: f64 = 4.0;
 /// Steps shorter than this tell that the model's curvature is too small where it matters.
@@ -94,9 +96,10 @@ fn descend<D: DesignMatrix, L: Loss, P: Penalty>(
     let mut stalled = 0;
     let mut sharpen = 1.0;
     let mut last_working_set: Vec<usize> = Vec::new();
-    // The gap is of second order in the violation where a ridge makes the problem strongly convex: a gap within tolerance alone would leave
-    // coefficients with an error of its square root.
-    while (state.solution.relative_gap > tolerance || state.violation > state.goal(tolerance))
+    // The gap is of second order in the violation where a ridge makes the problem strongly convex: a gap within a tight tolerance alone would
+    // leave coefficients with an error of its square root.
+    let exact = tolerance <= EXACT;
+    while (state.solution.relative_gap > tolerance || exact && state.violation > state.goal(tolerance))
         && state.solution.iterations < MAX_WORKING_SETS
     {
         state.solution.iterations += 1;

@@ -28,15 +28,15 @@ const ABSOLUTE_TOLERANCE: f64 = 1e-12;
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct EarlyStop {
-    /// Number of points in a row; default 8.
+    /// Number of points in a row; default 4.
     pub patience: usize,
-    /// They must lie above the best value by more than this fraction of what the best gained over the upper end; default 0.02.
+    /// They must lie above the best value by more than this fraction of what the best gained over the upper end; default 0.001.
     pub margin: f64,
 }
 
 impl Default for EarlyStop {
     fn default() -> Self {
-        Self { patience: 8, margin: 0.02 }
+        Self { patience: 4, margin: 0.001 }
     }
 }
 
