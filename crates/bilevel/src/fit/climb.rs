@@ -20,9 +20,8 @@ use crate::loss::Loss;
 use crate::lower::{Hyperparameters, LowerLevel, Solution, SparseGlm};
 use crate::objective::{SplitObjective, mean_and_standard_error, tight};
 use crate::outer::{
-    Accuracy, Evaluation, Grid, Lbfgs, LbfgsSettings, Nba, NbaSettings, Ntrba, NtrbaSettings,
-    Objective, OuterOptimizer, OuterResult, Progress, Request, ScalarSearch, ScalarSettings, Step,
-    StopReason,
+    Accuracy, Evaluation, Grid, Lbfgs, LbfgsSettings, Nba, NbaSettings, Ntrba, NtrbaSettings, Objective,
+    OuterOptimizer, OuterResult, Progress, Request, ScalarSearch, ScalarSettings, Step, StopReason,
 };
 use crate::parametrization::{Adaptive, Parametrization, Ridge, Weights};
 use crate::penalty::Penalty;
@@ -40,7 +39,9 @@ const ADAPTIVE_ROUNDS: usize = 3;
 /// Entries times splits up to which the scalar search explores between its points.
 const EXPLORED_ENTRIES: usize = 1_000_000;
 /// Entries × splits × support up to which `auto` takes all outer steps.
-const AFFORDABLE_WORK: f64 = 1e9;
+const AFFORDABLE_WORK: f64 = 5e8;
+/// Fewer steps than this on thousands of weights are not worth their time.
+const FEWEST_STEPS: usize = 5;
 /// A free weight may become this many e-folds smaller or larger than it started: a factor of 1,000, which frees or excludes a feature.
 const LARGEST_CHANGE: f64 = 7.0;
 
@@ -190,7 +191,9 @@ impl<'c, 'a, 'o, L: Loss, P: Penalty + Send> Climb<'c, 'a, 'o, L, P> {
         let maps = Maps::same(|| Weights::scalar(factors.clone(), ridge, range.0, range.1));
         let own = self.settings.weights == WeightsKind::Scalar;
         let method = match self.settings.outer {
-            OuterKind::Lbfgs | OuterKind::Nba | OuterKind::Ntrba if own => self.method(WeightsKind::Scalar, 0.0),
+            OuterKind::Lbfgs | OuterKind::Nba | OuterKind::Ntrba if own => {
+                self.method(WeightsKind::Scalar, 0.0)
+            }
             OuterKind::Grid if own => self.method(WeightsKind::Scalar, 0.0),
             _ => Method::Scalar(self.scalar_search(100)),
         };
@@ -270,6 +273,10 @@ impl<'c, 'a, 'o, L: Loss, P: Penalty + Send> Climb<'c, 'a, 'o, L, P> {
             return Ok(best);
         }
         let name = if kind == WeightsKind::Group { "group" } else { "feature" };
+        let enough = FEWEST_STEPS.min(self.settings.max_outer);
+        if only_if_better && self.affordable_steps(best.result.evaluation.support_size) < enough {
+            return Ok(best);
+        }
         if only_if_better && !self.survives_cross_fitting(&best, kind, name)? {
             return Ok(best);
         }
@@ -485,7 +492,8 @@ impl<'c, 'a, 'o, L: Loss, P: Penalty + Send> Climb<'c, 'a, 'o, L, P> {
     }
 
     fn scalar_search(&self, points: usize) -> ScalarSearch {
-        let mut settings = ScalarSettings { points, policy: self.settings.policy, ..ScalarSettings::default() };
+        let mut settings =
+            ScalarSettings { points, policy: self.settings.policy, ..ScalarSettings::default() };
         // Looking for dips between the points of the walk costs about twenty tight solves; the walk itself is fine enough where those are dear.
         if self.prepared.design.n_stored() * self.prepared.splits.len() > EXPLORED_ENTRIES {
             settings.exploration = f64::INFINITY;
@@ -500,14 +508,18 @@ impl<'c, 'a, 'o, L: Loss, P: Penalty + Send> Climb<'c, 'a, 'o, L, P> {
         if self.settings.weights != WeightsKind::Auto {
             return limit;
         }
-        let work = (self.prepared.design.n_stored() * self.prepared.splits.len()) as f64 * support_size.max(1.0);
+        let work =
+            (self.prepared.design.n_stored() * self.prepared.splits.len()) as f64 * support_size.max(1.0);
         let affordable = (limit as f64 * AFFORDABLE_WORK / work).ceil();
-        limit.min((affordable as usize).max(5))
+        limit.min(affordable as usize)
     }
 
     /// The outer method of a stage with more than one parameter, or the one that was asked for.
     fn method(&self, kind: WeightsKind, support_size: f64) -> Method {
-        let (policy, max_steps) = (self.settings.policy, self.affordable_steps(support_size));
+        let (policy, max_steps) = (
+            self.settings.policy,
+            self.affordable_steps(support_size).max(FEWEST_STEPS.min(self.settings.max_outer)),
+        );
         let automatic = if kind == WeightsKind::Feature { OuterKind::Ntrba } else { OuterKind::Lbfgs };
         let wanted = match self.settings.outer {
             OuterKind::Auto | OuterKind::Scalar => automatic,

@@ -96,7 +96,8 @@ pub fn coordinate_descent<M: QuadraticModel, P: Penalty>(
             break;
         }
         // Zero blocks seldom move: a few sweeps over the others cost less and gain as much.
-        let active: Vec<usize> = (0..blocks.len()).filter(|&g| blocks.range(g).any(|k| y[k] != 0.0)).collect();
+        let active: Vec<usize> =
+            (0..blocks.len()).filter(|&g| blocks.range(g).any(|k| y[k] != 0.0)).collect();
         if 4 * active.len() < 3 * blocks.len() {
             for _ in 0..ACTIVE_SWEEPS {
                 let rest = self::sweep(model, penalty, blocks, active.iter().copied(), y, &mut trial);
