@@ -3,6 +3,7 @@
 //! `fixtures/reference.json` was computed with scikit-learn and NumPy, and checked against the optimality conditions, by
 //! `fixtures/make_reference.py`, which says how. Both losses, with and without a ridge part, p < n and p > n, dense and sparse; columns that
 //! are repeated, empty or complementary.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common;
 

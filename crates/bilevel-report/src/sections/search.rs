@@ -183,7 +183,7 @@ fn search_finding(values: &[f64], n_steps: usize) -> String {
         format!("The search took a single step; the criterion there is {}", number(first))
     } else if best < first {
         format!(
-            "The search lowered the criterion from {} to {} in {} steps",
+            "From {}, the smallest value met on the way was {}, in {} steps",
             number(first),
             number(best),
             count(n_steps)

@@ -39,7 +39,7 @@ const ADAPTIVE_ROUNDS: usize = 3;
 /// Entries times splits up to which the scalar search explores between its points.
 const EXPLORED_ENTRIES: usize = 1_000_000;
 /// Entries × splits × support up to which `auto` takes all outer steps.
-const AFFORDABLE_WORK: f64 = 5e8;
+const AFFORDABLE_WORK: f64 = 2e8;
 /// Fewer steps than this on thousands of weights are not worth their time.
 const FEWEST_STEPS: usize = 5;
 /// A free weight may become this many e-folds smaller or larger than it started: a factor of 1,000, which frees or excludes a feature.

@@ -70,7 +70,7 @@ fn continuation<D: DesignMatrix, L: Loss, P: Penalty>(
 ) -> Option<Solution> {
     let ratio = problem.lambda_max(&hyperparameters.lambda);
     let steps = (ratio.ln() / CONTINUATION.ln()).floor();
-    if !(steps >= 1.0 && steps < 100.0) {
+    if !(1.0..100.0).contains(&steps) {
         return None;
     }
     let mut start = None;
