@@ -51,10 +51,9 @@ impl AccuracySchedule {
         }
         self.current = Accuracy {
             relative_gap: next(self.current.relative_gap, self.factor, self.tightest.relative_gap),
-            // The adjoint starts four digits looser than the gap needs and catches up: its factor is the square of the gap's.
             adjoint_residual: next(
                 self.current.adjoint_residual,
-                self.factor * self.factor,
+                self.factor,
                 self.tightest.adjoint_residual,
             ),
         };
