@@ -494,6 +494,8 @@ impl<'c, 'a, 'o, L: Loss, P: Penalty + Send> Climb<'c, 'a, 'o, L, P> {
     fn scalar_search(&self, points: usize) -> ScalarSearch {
         let mut settings =
             ScalarSettings { points, policy: self.settings.policy, ..ScalarSettings::default() };
+        // Slopes along the walk only tell which brackets to refine; four digits are plenty for that.
+        settings.accuracy.current.adjoint_residual = 1e-4;
         // Looking for dips between the points of the walk costs about twenty tight solves; the walk itself is fine enough where those are dear.
         if self.prepared.design.n_stored() * self.prepared.splits.len() > EXPLORED_ENTRIES {
             settings.exploration = f64::INFINITY;

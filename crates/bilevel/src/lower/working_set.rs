@@ -34,7 +34,7 @@ const SMALLEST_WORKING_SET: usize = 32;
 /// A quasi-Newton step that leaves more than this fraction of the violation has outlived its curvatures.
 const SLOW_CONTRACTION: f64 = 0.1;
 /// Tolerances up to this ask for coefficients as exact as they get, beyond what the gap shows.
-const EXACT: f64 = 1e-9;
+const EXACT: f64 = 1e-8;
 /// Factor between the weights of a cold start's rough solutions.
 const CONTINUATION: f64 = 4.0;
 /// Steps shorter than this tell that the model's curvature is too small where it matters.

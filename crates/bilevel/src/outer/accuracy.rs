@@ -12,7 +12,7 @@ use super::Accuracy;
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AccuracySchedule {
-    /// The accuracy in use; as a setting, the one to start with. Default: relative gap 1e-6, adjoint residual 1e-4.
+    /// The accuracy in use; as a setting, the one to start with. Default: relative gap 1e-6, adjoint residual 1e-8.
     pub current: Accuracy,
     /// Each tightening multiplies gap and residual by this, in (0, 1); default 0.01.
     pub factor: f64,
@@ -23,7 +23,7 @@ pub struct AccuracySchedule {
 impl Default for AccuracySchedule {
     fn default() -> Self {
         Self {
-            current: Accuracy { relative_gap: 1e-6, adjoint_residual: 1e-4 },
+            current: Accuracy { relative_gap: 1e-6, adjoint_residual: 1e-8 },
             factor: 0.01,
             tightest: Accuracy::TIGHT,
         }
