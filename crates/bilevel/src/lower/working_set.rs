@@ -98,7 +98,7 @@ fn descend<D: DesignMatrix, L: Loss, P: Penalty>(
     let mut last_working_set: Vec<usize> = Vec::new();
     // The gap is of second order in the violation where a ridge makes the problem strongly convex: a gap within a tight tolerance alone would
     // leave coefficients with an error of its square root.
-    let exact = tolerance <= EXACT;
+    let exact = tolerance <= EXACT || hyperparameters.ridge > 0.0;
     while (state.solution.relative_gap > tolerance || exact && state.violation > state.goal(tolerance))
         && state.solution.iterations < MAX_WORKING_SETS
     {
