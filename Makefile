@@ -30,7 +30,7 @@ demo: ## learn the regularization of an embedded data set; says where its report
 	cargo run --release --locked -p bilevel-cli -- demo --output demo-output
 	@echo "The report lies in $(CURDIR)/demo-output/report.html"
 
-test: lint test-rust doc licences miri ## every check
+test: lint test-rust doc licences ## every check but the slow one of the kernels under Miri (make miri)
 
 lint: lint-python lint-rust ## formatting and lints of Rust and Python
 
