@@ -102,7 +102,13 @@ proptest! {
     fn a_carved_fraction_is_disjoint_complete_and_stratified(
         ((target, rows), fraction, seed) in (target_and_rows(), 0.2_f64..0.8, any::<u64>())
     ) {
-        let (kept, carved) = carve_fraction(&target, &rows, fraction, seed, "fraction").unwrap();
+        let Ok((kept, carved)) = carve_fraction(&target, &rows, fraction, seed, "fraction") else {
+            // Refused only where rounding within each class (or over all rows) leaves nothing to carve.
+            let positive = if target.class_labels().is_some() { count_positive(&target, &rows) } else { 0 };
+            let largest = positive.max(rows.len() - positive);
+            prop_assert!((fraction * largest as f64).round() < 1.0 || largest < 2);
+            return Ok(());
+        };
         let mut together = [kept.clone(), carved.clone()].concat();
         together.sort_unstable();
         prop_assert_eq!(together, rows.clone());
@@ -120,7 +126,7 @@ proptest! {
     #[test]
     fn the_same_seed_gives_the_same_split((target, rows) in target_and_rows(), seed in any::<u64>()) {
         prop_assert_eq!(kfold(&target, &rows, 3, seed).unwrap(), kfold(&target, &rows, 3, seed).unwrap());
-        let carve = || carve_fraction(&target, &rows, 0.3, seed, "fraction").unwrap();
+        let carve = || carve_fraction(&target, &rows, 0.3, seed, "fraction");
         prop_assert_eq!(carve(), carve());
     }
 }
