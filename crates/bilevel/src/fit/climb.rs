@@ -499,6 +499,8 @@ impl<'c, 'a, 'o, L: Loss, P: Penalty + Send> Climb<'c, 'a, 'o, L, P> {
         // Looking for dips between the points of the walk costs about twenty tight solves; the walk itself is fine enough where those are dear.
         if self.prepared.design.n_stored() * self.prepared.splits.len() > EXPLORED_ENTRIES {
             settings.exploration = f64::INFINITY;
+            settings.points = points * 3 / 5;
+            settings.accuracy.tightest.adjoint_residual = 1e-8;
         }
         ScalarSearch { settings }
     }

@@ -17,7 +17,9 @@ use std::sync::PoisonError;
 use crate::Result;
 use crate::design::DesignMatrix;
 use crate::loss::Loss;
-use crate::lower::{Adjoint, CAPACITY, Curvature, Hyperparameters, Solution, SparseGlm, UpperGradient};
+use crate::lower::{
+    Adjoint, CAPACITY, Curvature, Hyperparameters, RowMajor, Solution, SparseGlm, UpperGradient,
+};
 use crate::outer::Accuracy;
 use crate::penalty::Penalty;
 use crate::solver::{Cholesky, PseudoInverse, conjugate_gradient, diagonal_preconditioner};
@@ -41,9 +43,8 @@ pub(crate) fn implicit<D: DesignMatrix, L: Loss, P: Penalty>(
     let partition = Partition::new(problem.penalty, hyperparameters, solution, Partition::BAND);
     let curvatures = problem.curvatures(&solution.predictor);
     let context = Context { problem, hyperparameters, solution, upper, curvatures: &curvatures, accuracy };
-    let active: Vec<usize> = partition.blocks_in(BlockState::Active).filter(|&g| context.moves(g)).collect();
-    let biactive: Vec<usize> =
-        partition.blocks_in(BlockState::Biactive).filter(|&g| context.moves(g)).collect();
+    let moving = |state| context.moving(partition.blocks_in(state).collect());
+    let (active, biactive) = (moving(BlockState::Active), moving(BlockState::Biactive));
     let mut selected = match policy {
         BiactivePolicy::Null => Vec::new(),
         BiactivePolicy::All => biactive.clone(),
@@ -80,12 +81,15 @@ pub(super) struct Context<'c, 'a, D, L, P> {
 }
 
 impl<D: DesignMatrix, L: Loss, P: Penalty> Context<'_, '_, D, L, P> {
-    /// Whether the loss (or the ridge) sees the block at all: a column that is constant on the training rows does not move.
-    fn moves(&self, g: usize) -> bool {
+    /// Those of the blocks that the loss (or the ridge) sees at all: a column that is constant on the training rows does not move.
+    fn moving(&self, mut blocks: Vec<usize>) -> Vec<usize> {
         let curvature = self.curvature(self.problem.design);
-        let members = self.problem.penalty.blocks().members(g);
-        let sums = curvature.column_sums(members);
-        curvature.diagonal(members, &sums).iter().any(|d| *d > 0.0)
+        blocks.retain(|&g| {
+            let members = self.problem.penalty.blocks().members(g);
+            let sums = curvature.column_sums(members);
+            curvature.diagonal(members, &sums).iter().any(|d| *d > 0.0)
+        });
+        blocks
     }
 
     fn curvature<'d, M: DesignMatrix>(&'d self, design: &'d M) -> Curvature<'d, M> {
@@ -297,8 +301,13 @@ impl<'c, D: DesignMatrix> System<'c, D> {
         let warm: HashMap<u32, f64> = context.upper.warm_start.iter().copied().collect();
         let mut q: Vec<f64> = self.features.iter().map(|j| warm.get(j).copied().unwrap_or(0.0)).collect();
         let mut work = Vec::new();
+        // Many products are worth a copy by rows; the few that a factor leaves are not.
+        let rows = nearby.is_none().then(|| RowMajor::new(&self.reduced, &self.columns)).flatten();
         let product = |v: &[f64], out: &mut [f64]| {
-            curvature.product_into(&self.columns, sums, v, &mut work, out);
+            match &rows {
+                Some(rows) => curvature.product_by_rows(rows, sums, v, out),
+                None => curvature.product_into(&self.columns, sums, v, &mut work, out),
+            }
             self.curved(context, |range, lambda, block| {
                 context.problem.penalty.add_hessian_product(
                     block,

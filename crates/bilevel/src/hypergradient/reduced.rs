@@ -62,6 +62,10 @@ impl<D: DesignMatrix> DesignMatrix for ReducedDesign<'_, D> {
         self.parts(column).for_each(|(j, f)| self.design.column_weighted_axpy(j, s * f, weights, out));
     }
     fn column_weighted_square(&self, column: usize, weights: &[f64]) -> f64 {
+        let mut parts = self.parts(column);
+        if let (Some((j, f)), None) = (parts.next(), parts.next()) {
+            return f * f * self.design.column_weighted_square(j, weights);
+        }
         let mut combined = vec![0.0; self.n_rows()];
         self.column_axpy(column, 1.0, &mut combined);
         crate::kernel::weighted_square(&combined, weights)

@@ -9,9 +9,12 @@
 //!
 //! which is AᵀDA of the columns centered in the h-weighted mean; sparse columns are never centered in memory.
 
+use std::cell::OnceCell;
+
 use crate::design::DesignMatrix;
 use crate::solver::QuadraticModel;
 
+use super::row_major::RowMajor;
 use super::sparse_glm::Measured;
 
 /// ∇²F at one point, on demand for any set of columns.
@@ -106,6 +109,15 @@ impl<'a, D: DesignMatrix> Curvature<'a, D> {
             out[k] = self.design.column_dot(j as usize, work) - left * sums[k] + self.ridge * v[k];
         }
     }
+
+    /// The same on columns that are also held by rows.
+    pub(crate) fn product_by_rows(&self, rows: &RowMajor, sums: &[f64], v: &[f64], out: &mut [f64]) {
+        let mean = crate::kernel::dot(sums, v) * self.inverse_total();
+        let left = rows.product_into(self.weights, v, mean, out) * self.inverse_total();
+        for ((o, sum), v) in out.iter_mut().zip(sums).zip(v) {
+            *o += self.ridge * v - left * sum;
+        }
+    }
 }
 
 /// Below this fraction of its mean square a column's variance is rounding: (20 units in the last place)².
@@ -185,6 +197,8 @@ pub(crate) struct ColumnModel<'a, 'c, D> {
     columns: &'c [u32],
     sums: &'c [f64],
     diagonal: &'c [f64],
+    /// The columns by rows, once a product with the Hessian is asked for (`None` inside where they are not sparse).
+    rows: &'c OnceCell<Option<RowMajor>>,
     /// Linear part of the gradient that does not pass through the columns: α y_k at the current point.
     ridge_part: Vec<f64>,
     /// e_i = s_i f' + h_i (A Δy)_i, without the intercept's part.
@@ -201,6 +215,7 @@ impl<'a, 'c, D: DesignMatrix> ColumnModel<'a, 'c, D> {
         columns: &'c [u32],
         sums: &'c [f64],
         diagonal: &'c [f64],
+        rows: &'c OnceCell<Option<RowMajor>>,
         at: &Measured,
         y: &[f64],
     ) -> Self {
@@ -210,6 +225,7 @@ impl<'a, 'c, D: DesignMatrix> ColumnModel<'a, 'c, D> {
             columns,
             sums,
             diagonal,
+            rows,
             ridge_part,
             residual: at.slopes.clone(),
             shift: -at.slope_sum * curvature.inverse_total(),
@@ -236,12 +252,20 @@ impl<D: DesignMatrix> QuadraticModel for ColumnModel<'_, '_, D> {
         self.ridge_part[k] += self.curvature.ridge * delta;
     }
     fn sweeps_before_newton(&self) -> usize {
-        8
+        2
     }
     fn submatrix(&self, _free: &[usize]) -> Option<Vec<f64>> {
         None
     }
     fn product(&mut self, free: &[usize], v: &[f64], out: &mut [f64]) {
+        if let Some(rows) = self.rows.get_or_init(|| RowMajor::new(self.curvature.design, self.columns)) {
+            let mut everywhere = vec![0.0; self.columns.len()];
+            let mut image = vec![0.0; self.columns.len()];
+            free.iter().zip(v).for_each(|(&k, &v)| everywhere[k] = v);
+            self.curvature.product_by_rows(rows, self.sums, &everywhere, &mut image);
+            free.iter().zip(out).for_each(|(&k, o)| *o = image[k]);
+            return;
+        }
         let columns: Vec<u32> = free.iter().map(|&k| self.columns[k]).collect();
         let sums: Vec<f64> = free.iter().map(|&k| self.sums[k]).collect();
         self.curvature.product_into(&columns, &sums, v, &mut self.work, out);

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use crate::design::DesignMatrix;
 
 use super::curvature::{CANCELLATION, ROUNDING_SQUARED};
+use super::row_major::{RowMajor, entries_by_row};
 
 /// Largest number of columns held: 2 MB of products, of which half are stored.
 pub(crate) const CAPACITY: usize = 512;
@@ -163,12 +164,9 @@ impl GramCache {
         if sums.iter().zip(&squares).any(|(&sum, &square)| self.shift(sum, square, intercept) != 0.0) {
             return false;
         }
-        let mut starts = vec![0_usize; n + 1];
-        for &j in columns {
-            design.visit_column(j as usize, |i, _| starts[i + 1] += 1);
-        }
-        let by_rows: usize = starts.iter().map(|r| r * r / 2).sum();
-        let stored: usize = starts.iter().sum();
+        let entries = entries_by_row(design, columns);
+        let by_rows: usize = entries.iter().map(|r| r * r / 2).sum();
+        let stored: usize = entries.iter().sum();
         let by_size = self.missing_by_size(design, columns);
         let mut met = 0;
         let by_columns: usize = by_size
@@ -183,27 +181,16 @@ impl GramCache {
         if speed * (by_rows + 4 * stored) > by_columns {
             return false;
         }
-        for i in 0..n {
-            starts[i + 1] += starts[i];
-        }
-        let mut next = starts.clone();
-        let mut entries = vec![(0_u32, 0.0); stored];
-        for (slot, &j) in columns.iter().enumerate() {
-            let slot = u32::try_from(slot).unwrap_or(u32::MAX);
-            design.visit_column(j as usize, |i, a| {
-                entries[next[i]] = (slot, a);
-                next[i] += 1;
-            });
-        }
+        let rows = RowMajor::transpose(design, columns, entries);
         self.products = vec![0.0; columns.len() * (columns.len() + 1) / 2];
         self.shifts = vec![0.0; columns.len()];
         (self.sums, self.shifted_sums, self.squares) = (sums.clone(), sums, squares);
         for (i, &weight) in self.weights.iter().enumerate().filter(|(_, w)| **w != 0.0) {
-            let row = &entries[starts[i]..starts[i + 1]];
-            for (k, &(high, a)) in row.iter().enumerate() {
+            let (slots, values) = rows.row(i);
+            for (k, (&high, a)) in slots.iter().zip(values).enumerate() {
                 let scaled = weight * a;
                 let base = high as usize * (high as usize + 1) / 2;
-                for &(low, b) in &row[..=k] {
+                for (&low, b) in slots.iter().zip(values).take(k + 1) {
                     self.products[base + low as usize] += scaled * b;
                 }
             }

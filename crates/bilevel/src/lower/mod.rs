@@ -3,6 +3,7 @@
 mod curvature;
 mod dual;
 mod gram_cache;
+mod row_major;
 mod sparse_glm;
 mod working_set;
 
@@ -13,6 +14,7 @@ use crate::outer::Accuracy;
 pub use curvature::Curvature;
 pub(crate) use curvature::variance;
 pub(crate) use gram_cache::CAPACITY;
+pub(crate) use row_major::RowMajor;
 pub use sparse_glm::{NullModel, SparseGlm};
 
 /// Hyperparameters of a penalized model: one weight for each block of the penalty, and the ridge parameter.

@@ -15,6 +15,7 @@
 //! Sources: Massias, Gramfort, Salmon, "Celer", ICML 2018 (working sets by violation, doubling); Lee, Sun, Saunders, "Proximal Newton-type
 //! methods", SIAM J. Optim. 24 (2014).
 
+use std::cell::OnceCell;
 use std::sync::PoisonError;
 
 use crate::design::DesignMatrix;
@@ -25,6 +26,7 @@ use crate::{Error, Result};
 
 use super::curvature::{ColumnModel, GramModel};
 use super::gram_cache::{CAPACITY, GramCache};
+use super::row_major::RowMajor;
 use super::sparse_glm::Measured;
 use super::{Curvature, Hyperparameters, Solution, SparseGlm};
 
@@ -315,6 +317,7 @@ impl<'s, 'a, D: DesignMatrix, L: Loss, P: Penalty> State<'s, 'a, D, L, P> {
         let mut cache = problem.cache.lock().unwrap_or_else(PoisonError::into_inner);
         let mut last_violation = f64::INFINITY;
         let mut at = problem.measure(&self.solution.predictor);
+        let rows = OnceCell::new();
         for _ in 0..MAX_NEWTON_STEPS {
             let model = self.model(working_set, &columns, &at, &mut cache);
             self.violation = violation(problem.penalty, &model.blocks, &model.start, &model.gradient);
@@ -331,8 +334,8 @@ impl<'s, 'a, D: DesignMatrix, L: Loss, P: Penalty> State<'s, 'a, D, L, P> {
                 continue;
             }
             last_violation = self.violation;
-            let tolerance = if quadratic_loss { target } else { target.max(0.01 * self.violation) };
-            let reached = self.minimize(model, &columns, &at, tolerance);
+            let tolerance = if quadratic_loss { target } else { target.max(0.1 * self.violation) };
+            let reached = self.minimize(model, &columns, &rows, &at, tolerance);
             if !quadratic_loss
                 && reached.as_ref().is_none_or(|r| r.step < SHORT_STEP)
                 && self.damp(L::MAX_CURVATURE)
@@ -461,6 +464,7 @@ impl<'s, 'a, D: DesignMatrix, L: Loss, P: Penalty> State<'s, 'a, D, L, P> {
         &mut self,
         model: QuadraticParts,
         columns: &[u32],
+        rows: &OnceCell<Option<RowMajor>>,
         at: &Measured,
         tolerance: f64,
     ) -> Option<Reached> {
@@ -474,7 +478,7 @@ impl<'s, 'a, D: DesignMatrix, L: Loss, P: Penalty> State<'s, 'a, D, L, P> {
             let curvature =
                 Curvature::new(problem.design, &model.weights, self.hyperparameters.ridge, problem.intercept);
             let mut quadratic =
-                ColumnModel::new(&curvature, columns, &model.sums, &model.diagonal, at, &model.start);
+                ColumnModel::new(&curvature, columns, &model.sums, &model.diagonal, rows, at, &model.start);
             coordinate_descent(&mut quadratic, problem.penalty, &model.blocks, &mut y, settings)
         };
         let (step, at) = self.line_search(columns, &model, &y, at)?;

@@ -202,7 +202,7 @@ fn newton_on_support<M: QuadraticModel, P: Penalty>(
             return steps;
         }
         let gradient = face.gradient(model, penalty, y);
-        let Some(direction) = face.newton_direction(model, penalty, y, &gradient) else {
+        let Some(direction) = face.newton_direction(model, penalty, y, &gradient, tolerance) else {
             return steps;
         };
         let cut = face.move_along(model, penalty, y, &gradient, &direction);
@@ -210,6 +210,7 @@ fn newton_on_support<M: QuadraticModel, P: Penalty>(
         match cut {
             Cut::None if small || face.is_quadratic => return steps + 1,
             Cut::Stalled => return steps,
+            Cut::Clipped => return steps + 1,
             Cut::None | Cut::AtKink => {}
         }
     }
@@ -221,6 +222,8 @@ enum Cut {
     None,
     /// The step ended where a block reached zero.
     AtKink,
+    /// The full Newton step was taken, but for blocks that it would have led across zero, which stopped there.
+    Clipped,
     /// No decrease was found.
     Stalled,
 }
@@ -276,6 +279,7 @@ impl<'a> Face<'a> {
         penalty: &P,
         y: &[f64],
         gradient: &[f64],
+        tolerance: f64,
     ) -> Option<Vec<f64>> {
         let size = self.free.len();
         let negative: Vec<f64> = gradient.iter().map(|g| -g).collect();
@@ -303,14 +307,17 @@ impl<'a> Face<'a> {
             });
         };
         let mut direction = vec![0.0; size];
-        // The face is solved to three digits a time: enough for the next sweep to judge the support, cheap enough to repeat.
+        // The face is solved as far as the caller needs it, at least to one digit and at most to four: enough for the next sweep to judge the
+        // support, cheap enough to repeat.
+        let size_of_gradient = gradient.iter().map(|g| g * g).sum::<f64>().sqrt();
+        let relative = (0.3 * tolerance / size_of_gradient).clamp(1e-4, 0.1);
         let precondition = super::diagonal_preconditioner(&inverse_diagonal);
         super::conjugate_gradient(
             product,
             precondition,
             &negative,
             &mut direction,
-            1e-4,
+            relative,
             200.min(2 * size + 10),
         );
         direction.iter().all(|d| d.is_finite()).then_some(direction)
@@ -332,6 +339,9 @@ impl<'a> Face<'a> {
         let slope: f64 = gradient.iter().zip(direction).map(|(g, d)| g * d).sum();
         if slope >= 0.0 || smooth <= 0.0 {
             return Cut::Stalled;
+        }
+        if self.is_quadratic && smooth < 1.0 && self.clipped_step(model, penalty, y, gradient, direction) {
+            return Cut::Clipped;
         }
         let step = if self.is_quadratic {
             smooth
@@ -357,6 +367,36 @@ impl<'a> Face<'a> {
             }
         }
         if at_kink { Cut::AtKink } else { Cut::None }
+    }
+
+    /// The full step with every coordinate that would change sign stopped at zero, if it lowers q + λρ as much as a step should.
+    fn clipped_step<M: QuadraticModel, P: Penalty>(
+        &self,
+        model: &mut M,
+        penalty: &P,
+        y: &mut [f64],
+        gradient: &[f64],
+        direction: &[f64],
+    ) -> bool {
+        let mut change: Vec<f64> = direction.to_vec();
+        self.penalized(y, |local, _, block| {
+            if penalty.largest_smooth_step(block, &direction[local.clone()]) < 1.0 {
+                change[local].iter_mut().zip(block).for_each(|(d, y)| *d = -y);
+            }
+        });
+        let mut image = vec![0.0; self.free.len()];
+        model.product(&self.free, &change, &mut image);
+        // The penalty is linear between y and zero, so the gradient on the face includes it all the way.
+        let linear: f64 = gradient.iter().zip(&change).map(|(g, d)| g * d).sum();
+        let curvature: f64 = image.iter().zip(&change).map(|(a, d)| a * d).sum();
+        if linear + 0.5 * curvature > 0.25 * linear || linear >= 0.0 {
+            return false;
+        }
+        for (&k, &delta) in self.free.iter().zip(&change) {
+            model.update(k, delta);
+            y[k] = if delta == -y[k] { 0.0 } else { y[k] + delta };
+        }
+        true
     }
 
     /// Armijo backtracking on q + λρ along the face (blocks of several coordinates have curvature that a Newton step may overshoot).
