@@ -3,8 +3,13 @@
 
 mod common;
 
-use bilevel::lower::Solution;
+use bilevel::design::{DenseMatrix, Design};
+use bilevel::hypergradient::BiactivePolicy;
+use bilevel::loss::Squared;
+use bilevel::lower::{Hyperparameters, LowerLevel, Solution, SparseGlm, UpperGradient};
+use bilevel::penalty::L1;
 use common::reference::{Plain, random, solve, solve_all};
+use common::{EXACT, random_data};
 
 /// Solves tightly and checks everything that can be checked: optimality conditions, and the gap against the reference.
 fn solved(plain: &Plain, case: &str) -> Solution {
@@ -307,5 +312,49 @@ fn hyperparameters_out_of_range_are_refused_in_a_sentence() {
         plain.ridge = ridge;
         let error = solve(&plain, false, 1e-8).unwrap_err().to_string();
         assert!(error.contains("expected"), "{error}");
+    }
+}
+
+/// Σ_g ∂/∂λ_g by the adjoint at `coefficients`, for the squared loss on 600 training rows and a criterion of slope `omega`.
+fn scalar_slope(
+    design: &Design,
+    weights: &[f64],
+    omega: &[f64],
+    coefficients: Vec<f64>,
+    lambda: Vec<f64>,
+) -> f64 {
+    let (n, penalty) = (weights.len(), L1::new(coefficients.len()));
+    let targets: Vec<f64> = (0..n).map(|i| (i as f64 * 0.7).sin()).collect();
+    let problem = SparseGlm::new(design, &targets, weights, Squared, &penalty, true).unwrap();
+    let solution = problem.start_from(coefficients, 0.0);
+    let upper = UpperGradient { predictor: omega, curvature: &vec![0.0; n], warm_start: &[] };
+    let hyperparameters = Hyperparameters { lambda, ridge: 0.0 };
+    let adjoint = problem.adjoint(&hyperparameters, &solution, &upper, BiactivePolicy::All, EXACT).unwrap();
+    adjoint.lambda.iter().map(|(_, slope)| slope).sum()
+}
+
+/// Two columns that are equal on the training rows and not on the validation rows, both active: the least-squares adjoint of smallest norm is the mean
+/// of those with one of the twins excluded, whether the system is small (pseudo-inverse) or large (conjugate residuals).
+#[test]
+fn twins_that_only_the_validation_rows_tell_apart_have_the_mean_of_their_hypergradients() {
+    for (p, n_train) in [(40, 90), (560, 1200)] {
+        let n = n_train + 40;
+        let mut data = random_data(5, n, p, false).design;
+        let Design::Dense(matrix) = &mut data else { panic!("dense") };
+        let mut values = matrix.values().to_vec();
+        values.copy_within(0..n_train, (p - 1) * n);
+        let design = Design::Dense(DenseMatrix::new(n, p, values).unwrap());
+        let weights: Vec<f64> =
+            (0..n).map(|i| if i < n_train { 1.0 / n_train as f64 } else { 0.0 }).collect();
+        let omega: Vec<f64> =
+            (0..n).map(|i| if i < n_train { 0.0 } else { (i as f64).cos() / 40.0 }).collect();
+        let slope = |first: f64, last: f64| {
+            let mut coefficients: Vec<f64> = (0..p).map(|j| if j % 3 == 0 { -1.0 } else { 1.0 }).collect();
+            (coefficients[0], coefficients[p - 1]) = (first, last);
+            let lambda = coefficients.iter().map(|y| if *y == 0.0 { f64::INFINITY } else { 0.1 }).collect();
+            scalar_slope(&design, &weights, &omega, coefficients, lambda)
+        };
+        let (both, mean) = (slope(-0.5, -0.5), 0.5 * (slope(-1.0, 0.0) + slope(0.0, -1.0)));
+        assert!((both - mean).abs() <= 1e-8 * mean.abs(), "{p} columns: {both} against {mean}");
     }
 }

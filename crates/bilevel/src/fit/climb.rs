@@ -42,6 +42,8 @@ const EXPLORED_ENTRIES: usize = 1_000_000;
 const AFFORDABLE_WORK: f64 = 2e8;
 /// Fewer steps than this on thousands of weights are not worth their time.
 const FEWEST_STEPS: usize = 5;
+/// A stage that gains less than this fraction of the criterion is no other stage, however small the standard error of the difference.
+const SMALLEST_GAIN: f64 = 1e-6;
 /// A free weight may become this many e-folds smaller or larger than it started: a factor of 1,000, which frees or excludes a feature.
 const LARGEST_CHANGE: f64 = 7.0;
 
@@ -496,10 +498,12 @@ impl<'c, 'a, 'o, L: Loss, P: Penalty + Send> Climb<'c, 'a, 'o, L, P> {
             ScalarSettings { points, policy: self.settings.policy, ..ScalarSettings::default() };
         // Slopes along the walk only tell which brackets to refine; four digits are plenty for that.
         settings.accuracy.current.adjoint_residual = 1e-4;
-        // Looking for dips between the points of the walk costs about twenty tight solves; the walk itself is fine enough where those are dear.
+        // Looking for dips between the points of the walk costs about twenty tight solves; where those are dear, the walk itself is fine enough,
+        // and so are seven digits of the criterion, which has three.
         if self.prepared.design.n_stored() * self.prepared.splits.len() > EXPLORED_ENTRIES {
             settings.exploration = f64::INFINITY;
             settings.points = points * 3 / 5;
+            settings.tolerance = 1e-7;
             settings.accuracy.tightest.adjoint_residual = 1e-8;
         }
         ScalarSearch { settings }
@@ -537,9 +541,16 @@ impl<'c, 'a, 'o, L: Loss, P: Penalty + Send> Climb<'c, 'a, 'o, L, P> {
                 Box::new(Nba { settings: NbaSettings { policy, max_steps, ..NbaSettings::default() } })
             }
             OuterKind::Grid => Box::new(Grid::default()),
-            // Progress of less than a millionth of the criterion in five steps is below anything that its standard error can see.
+            // Progress of less than a millionth of the criterion in five steps, or slopes of less than a ten-thousandth per e-fold, are below
+            // anything that its standard error can see.
             _ => Box::new(Lbfgs {
-                settings: LbfgsSettings { policy, max_steps, plateau: 1e-6, ..LbfgsSettings::default() },
+                settings: LbfgsSettings {
+                    policy,
+                    max_steps,
+                    plateau: 1e-6,
+                    stationarity: 1e-4,
+                    ..LbfgsSettings::default()
+                },
             }),
         })
     }
@@ -549,7 +560,8 @@ impl<'c, 'a, 'o, L: Loss, P: Penalty + Send> Climb<'c, 'a, 'o, L, P> {
         let differences = best.samples.iter().zip(&stage.samples).map(|(a, b)| a.1 - b.1);
         let (_, error) = mean_and_standard_error(differences);
         let gain = best.result.evaluation.value - stage.result.evaluation.value;
-        (gain > error, error)
+        let noticeable = SMALLEST_GAIN * best.result.evaluation.value.abs();
+        (gain > error.max(noticeable), error)
     }
 
     fn record(&mut self, name: &str, stage: &Stage, difference_standard_error: f64, kept: bool) {

@@ -5,8 +5,8 @@
 //! ```
 //!
 //! Ã holds the columns of the reduced design (centered in the h-weighted mean where there is an intercept), H = ÃᵀDÃ + αI + λ∇²ρ. Systems
-//! are solved by conjugate gradients: where they are small, preconditioned by the Cholesky factor of the solver's cached Hessian (one product for the
-//! squared loss, whose Hessian is constant; a few for the others), else by the diagonal.
+//! are solved by conjugate gradients where they are small, preconditioned by the Cholesky factor of the solver's cached Hessian (one product for the
+//! squared loss, whose Hessian is constant; a few for the others), else by conjugate residuals, scaled by the diagonal.
 //!
 //! Source: Pérez-Aros, Vilches, Villacís, "A variational analysis approach for bilevel hyperparameter optimization with sparse
 //! regularization"; Bertrand et al., "Implicit differentiation for fast hyperparameter selection in non-smooth convex learning", JMLR 23 (2022).
@@ -22,7 +22,7 @@ use crate::lower::{
 };
 use crate::outer::Accuracy;
 use crate::penalty::Penalty;
-use crate::solver::{Cholesky, PseudoInverse, conjugate_gradient, diagonal_preconditioner};
+use crate::solver::{Cholesky, PseudoInverse, conjugate_gradient, conjugate_residual};
 
 use super::partition::{BlockState, Partition};
 use super::reduced::ReducedDesign;
@@ -289,7 +289,8 @@ impl<'c, D: DesignMatrix> System<'c, D> {
         Some(hessian)
     }
 
-    /// Conjugate gradients, preconditioned by the factor of a nearby Hessian or by the diagonal.
+    /// Conjugate gradients, preconditioned by the factor of a nearby Hessian; without one, conjugate residuals, which a singular system does
+    /// not lead astray.
     fn solve_iteratively<L: Loss, P: Penalty>(
         &self,
         context: &Context<'_, '_, D, L, P>,
@@ -325,14 +326,17 @@ impl<'c, D: DesignMatrix> System<'c, D> {
             }
             None => {
                 let diagonal = curvature.diagonal(&self.columns, sums);
-                let inverse: Vec<f64> =
-                    diagonal.iter().map(|d| if *d > 0.0 { 1.0 / d } else { 1.0 }).collect();
-                let precondition = diagonal_preconditioner(&inverse);
-                conjugate_gradient(product, precondition, &self.right_side, &mut q, tolerance, max_products)
+                let scale: Vec<f64> =
+                    diagonal.iter().map(|d| if *d > 0.0 { d.sqrt() } else { 1.0 }).collect();
+                conjugate_residual(product, &scale, &self.right_side, &mut q, tolerance, max_products)
             }
         };
         let of_factor = nearby.map_or(f64::INFINITY, Cholesky::smallest_eigenvalue);
-        let smallest_eigenvalue = of_factor.min(outcome.smallest_quotient).max(context.hyperparameters.ridge);
+        let ridge = context.hyperparameters.ridge;
+        // A residual that does not vanish is out of reach: the system is singular, and the criterion feels it (see `solve_singular`).
+        let is_singular = nearby.is_none() && !outcome.converged;
+        let smallest_eigenvalue =
+            if is_singular { ridge } else { of_factor.min(outcome.smallest_quotient).max(ridge) };
         Solve { q, residual: outcome.residual, smallest_eigenvalue, converged: outcome.converged }
     }
 

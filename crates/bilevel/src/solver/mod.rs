@@ -1,11 +1,13 @@
-//! Numerical methods that know no application: coordinate descent on a penalized quadratic, Cholesky, conjugate gradients.
+//! Numerical methods that know no application: coordinate descent on a penalized quadratic, Cholesky, conjugate gradients and residuals.
 
 mod cholesky;
 mod conjugate_gradient;
+mod conjugate_residual;
 mod coordinate_descent;
 mod pseudo_inverse;
 
 pub use cholesky::Cholesky;
 pub use conjugate_gradient::{CgOutcome, conjugate_gradient, diagonal_preconditioner};
+pub use conjugate_residual::conjugate_residual;
 pub use coordinate_descent::{CdOutcome, CdSettings, LocalBlocks, QuadraticModel, coordinate_descent};
 pub use pseudo_inverse::{LeastSquares, PseudoInverse};
