@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 done, 1 a failure inside, 2 an input or setting that cannot be used, 130 interrupted.
 
+mod allocator;
 mod args;
 mod checkpoint;
 mod commands;
@@ -17,6 +18,8 @@ mod text;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    // A refusal costs memory and nothing else.
+    let _ = allocator::return_freed_memory();
     exit::report_panics_in_one_sentence();
     std::panic::catch_unwind(commands::run).unwrap_or_else(|_| ExitCode::from(exit::INTERNAL))
 }

@@ -10,6 +10,7 @@
 
 use std::cell::RefCell;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::time::Instant;
 
 use crate::Result;
@@ -381,7 +382,7 @@ impl<'c, 'a, 'o, L: Loss, P: Penalty + Send> Climb<'c, 'a, 'o, L, P> {
 
     /// Adaptive parametrizations: each split from its own solution at the best point, so that no fold's weights have seen its validation rows.
     fn adaptive_maps(&mut self, best: &Stage) -> Result<Maps> {
-        let (factors, ridge) = (self.factors.clone(), self.ridge);
+        let (factors, ridge) = (Arc::<[f64]>::from(self.factors.as_slice()), self.ridge);
         let (lower, upper) = (self.range.0 - 7.0, self.range.1);
         let make = |solution: &Solution| -> Box<dyn Parametrization> {
             Box::new(Adaptive::new(

@@ -303,7 +303,8 @@ impl<'c, D: DesignMatrix> System<'c, D> {
         let mut q: Vec<f64> = self.features.iter().map(|j| warm.get(j).copied().unwrap_or(0.0)).collect();
         let mut work = Vec::new();
         // Many products are worth a copy by rows; the few that a factor leaves are not.
-        let rows = nearby.is_none().then(|| RowMajor::new(&self.reduced, &self.columns)).flatten();
+        let by_rows = || RowMajor::new(&self.reduced, &self.columns, context.problem.sample_weights);
+        let rows = nearby.is_none().then(by_rows).flatten();
         let product = |v: &[f64], out: &mut [f64]| {
             match &rows {
                 Some(rows) => curvature.product_by_rows(rows, sums, v, out),

@@ -7,7 +7,7 @@ mod dense;
 mod sparse;
 
 pub use dense::{axpy, dot, weighted_axpy, weighted_square};
-pub use sparse::{sparse_axpy, sparse_dot, sparse_weighted_axpy, sparse_weighted_square};
+pub use sparse::{Index, sparse_axpy, sparse_dot, sparse_weighted_axpy, sparse_weighted_square};
 
 /// A floating point type that a design matrix may be stored in.
 pub trait Element: Copy + Send + Sync + PartialEq + std::fmt::Debug + 'static {

@@ -9,12 +9,10 @@
 //!
 //! which is AᵀDA of the columns centered in the h-weighted mean; sparse columns are never centered in memory.
 
-use std::cell::OnceCell;
-
 use crate::design::DesignMatrix;
 use crate::solver::QuadraticModel;
 
-use super::row_major::RowMajor;
+use super::row_major::{LazyRows, RowMajor};
 use super::sparse_glm::Measured;
 
 /// ∇²F at one point, on demand for any set of columns.
@@ -197,8 +195,8 @@ pub(crate) struct ColumnModel<'a, 'c, D> {
     columns: &'c [u32],
     sums: &'c [f64],
     diagonal: &'c [f64],
-    /// The columns by rows, once a product with the Hessian is asked for (`None` inside where they are not sparse).
-    rows: &'c OnceCell<Option<RowMajor>>,
+    /// The columns by rows, for products with the Hessian.
+    rows: &'c LazyRows<'c>,
     /// Linear part of the gradient that does not pass through the columns: α y_k at the current point.
     ridge_part: Vec<f64>,
     /// e_i = s_i f' + h_i (A Δy)_i, without the intercept's part.
@@ -215,7 +213,7 @@ impl<'a, 'c, D: DesignMatrix> ColumnModel<'a, 'c, D> {
         columns: &'c [u32],
         sums: &'c [f64],
         diagonal: &'c [f64],
-        rows: &'c OnceCell<Option<RowMajor>>,
+        rows: &'c LazyRows<'c>,
         at: &Measured,
         y: &[f64],
     ) -> Self {
@@ -258,7 +256,7 @@ impl<D: DesignMatrix> QuadraticModel for ColumnModel<'_, '_, D> {
         None
     }
     fn product(&mut self, free: &[usize], v: &[f64], out: &mut [f64]) {
-        if let Some(rows) = self.rows.get_or_init(|| RowMajor::new(self.curvature.design, self.columns)) {
+        if let Some(rows) = self.rows.get(self.curvature.design, self.columns) {
             let mut everywhere = vec![0.0; self.columns.len()];
             let mut image = vec![0.0; self.columns.len()];
             free.iter().zip(v).for_each(|(&k, &v)| everywhere[k] = v);

@@ -90,7 +90,7 @@ pub trait LowerLevel: Sync {
     fn solve(
         &self,
         hyperparameters: &Hyperparameters,
-        start: Option<&Solution>,
+        start: Option<Solution>,
         accuracy: Accuracy,
     ) -> Result<Solution>;
 

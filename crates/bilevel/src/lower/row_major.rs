@@ -3,11 +3,32 @@
 //! Through columns such a product takes two passes over the entries, each reaching into vectors of length n; through rows it takes one, with both
 //! vectors as short as the working set.
 
+use std::cell::OnceCell;
+
 use crate::design::DesignMatrix;
 use crate::kernel::{sparse_axpy, sparse_dot};
 
+/// Columns by rows that are made when the first product asks for them.
+pub(super) struct LazyRows<'s> {
+    sample_weights: &'s [f64],
+    rows: OnceCell<Option<RowMajor>>,
+}
+
+impl<'s> LazyRows<'s> {
+    pub(super) fn new(sample_weights: &'s [f64]) -> Self {
+        Self { sample_weights, rows: OnceCell::new() }
+    }
+
+    /// The same `columns` must be given every time.
+    pub(super) fn get<D: DesignMatrix>(&self, design: &D, columns: &[u32]) -> Option<&RowMajor> {
+        self.rows.get_or_init(|| RowMajor::new(design, columns, self.sample_weights)).as_ref()
+    }
+}
+
 /// Below this part of all entries a matrix counts as sparse; denser columns stream faster as they are.
 const SPARSE: f64 = 0.25;
+/// Columns whose positions fit into two bytes.
+const LARGEST: usize = 1 << 16;
 
 #[derive(Debug)]
 pub(crate) struct RowMajor {
@@ -15,45 +36,51 @@ pub(crate) struct RowMajor {
     /// Row i is `starts[i]..starts[i + 1]`.
     starts: Vec<usize>,
     /// Positions in the list of columns, each below `n_columns`.
-    columns: Vec<u32>,
+    columns: Vec<u16>,
     values: Vec<f64>,
 }
 
 impl RowMajor {
-    /// The columns of the design by rows; `None` where they are not sparse.
-    pub(crate) fn new<D: DesignMatrix>(design: &D, columns: &[u32]) -> Option<Self> {
+    /// The columns of the design by rows, without the rows of sample weight 0; `None` where they are not sparse, or more than [`LARGEST`].
+    pub(crate) fn new<D: DesignMatrix>(design: &D, columns: &[u32], sample_weights: &[f64]) -> Option<Self> {
         let n = design.n_rows();
         let stored: usize = columns.iter().map(|&j| design.column_stored(j as usize)).sum();
-        if stored as f64 > SPARSE * n as f64 * columns.len() as f64 {
+        if columns.len() > LARGEST || stored as f64 > SPARSE * n as f64 * columns.len() as f64 {
             return None;
         }
-        Some(Self::transpose(design, columns, entries_by_row(design, columns)))
+        let mut entries = entries_by_row(design, columns);
+        entries.iter_mut().zip(sample_weights).filter(|(_, s)| **s == 0.0).for_each(|(e, _)| *e = 0);
+        Some(Self::transpose(design, columns, entries))
     }
 
-    /// The columns of the design by rows, whatever their density; `entries` are those of each row.
+    /// The columns of the design by rows, at most [`LARGEST`] of them, whatever their density; `entries` are those of each row, 0 for one to leave out.
     pub(super) fn transpose<D: DesignMatrix>(design: &D, columns: &[u32], entries: Vec<usize>) -> Self {
         let mut total = 0;
         let first = |count: usize| {
             total += count;
             total - count
         };
+        let wanted: Vec<bool> = entries.iter().map(|count| *count > 0).collect();
         let mut next: Vec<usize> = entries.into_iter().map(first).collect();
         let mut starts = next.clone();
         starts.push(total);
         let mut rows =
             Self { n_columns: columns.len(), starts, columns: vec![0; total], values: vec![0.0; total] };
-        for (position, &j) in (0_u32..).zip(columns) {
+        debug_assert!(columns.len() <= LARGEST);
+        for (position, &j) in (0..=u16::MAX).zip(columns) {
             design.visit_column(j as usize, |i, a| {
-                rows.columns[next[i]] = position;
-                rows.values[next[i]] = a;
-                next[i] += 1;
+                if wanted[i] {
+                    rows.columns[next[i]] = position;
+                    rows.values[next[i]] = a;
+                    next[i] += 1;
+                }
             });
         }
         rows
     }
 
     /// The entries of row i: (positions in the list of columns, increasing; values).
-    pub(super) fn row(&self, i: usize) -> (&[u32], &[f64]) {
+    pub(super) fn row(&self, i: usize) -> (&[u16], &[f64]) {
         let range = self.starts[i]..self.starts[i + 1];
         (&self.columns[range.clone()], &self.values[range])
     }
@@ -105,8 +132,19 @@ mod tests {
     }
 
     #[test]
+    fn rows_of_weight_zero_are_left_out() {
+        let values = vec![1.0, 2.0, 3.0];
+        let matrix = CscMatrix::new(12, vec![0, 2, 3], vec![0, 2, 2], values).unwrap();
+        let mut weights = [1.0; 12];
+        weights[2] = 0.0;
+        let rows = RowMajor::new(&matrix, &[0, 1], &weights).unwrap();
+        assert_eq!(rows.row(0), ([0_u16].as_slice(), [1.0].as_slice()));
+        assert!((1..12).all(|i| rows.row(i).0.is_empty()));
+    }
+
+    #[test]
     fn dense_columns_are_left_alone() {
         let matrix = CscMatrix::new(2, vec![0, 2], vec![0, 1], vec![1.0, 2.0]).unwrap();
-        assert!(RowMajor::new(&matrix, &[0]).is_none());
+        assert!(RowMajor::new(&matrix, &[0], &[1.0, 1.0]).is_none());
     }
 }

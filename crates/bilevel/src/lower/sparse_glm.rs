@@ -35,7 +35,7 @@ pub struct SparseGlm<'a, D, L, P> {
     pub(crate) cache: Mutex<GramCache>,
     null: NullModel,
     /// √(Σ s a_j²) of each column, once it is known.
-    column_norms: OnceLock<Vec<f64>>,
+    column_norms: OnceLock<Vec<f32>>,
 }
 
 /// The loss at a predictor.
@@ -56,8 +56,8 @@ pub struct NullModel {
     pub intercept: f64,
     /// Its mean loss: the scale of relative duality gaps.
     pub objective: f64,
-    /// Aᵀ(s∘f') there (length p).
-    pub correlations: Vec<f64>,
+    /// Largest |Aᵀ(s∘f')| there.
+    pub largest_correlation: f64,
 }
 
 impl<'a, D: DesignMatrix, L: Loss, P: Penalty> SparseGlm<'a, D, L, P> {
@@ -95,7 +95,7 @@ impl<'a, D: DesignMatrix, L: Loss, P: Penalty> SparseGlm<'a, D, L, P> {
                 "nonnegative weights that sum to 1",
             ));
         }
-        let null = NullModel { intercept: 0.0, objective: 0.0, correlations: Vec::new() };
+        let null = NullModel { intercept: 0.0, objective: 0.0, largest_correlation: 0.0 };
         let (cache, column_norms) = (Mutex::default(), OnceLock::new());
         let mut problem =
             Self { design, targets, sample_weights, loss, penalty, intercept, cache, null, column_norms };
@@ -119,6 +119,7 @@ impl<'a, D: DesignMatrix, L: Loss, P: Penalty> SparseGlm<'a, D, L, P> {
         }
         let mut correlations = vec![0.0; self.design.n_columns()];
         self.correlations_into(&slopes, &mut correlations);
+        let largest_correlation = correlations.iter().fold(0.0_f64, |m, c| m.max(c.abs()));
         let energy: f64 = self.sample_weights.iter().zip(self.targets).map(|(s, b)| s * b * b).sum();
         // A constant target leaves a null loss of rounding errors; 1e-14 of the target's energy is the scale of those.
         let objective = self
@@ -126,14 +127,19 @@ impl<'a, D: DesignMatrix, L: Loss, P: Penalty> SparseGlm<'a, D, L, P> {
             .mean(self.sample_weights, self.targets, &predictor)
             .max(1e-14 * energy)
             .max(f64::MIN_POSITIVE);
-        Ok(NullModel { intercept, objective, correlations })
+        Ok(NullModel { intercept, objective, largest_correlation })
     }
 
     /// Aᵀ(s∘f') at slopes s∘f', with entries that are nothing but the rounding of their sums set to 0: those of a constant column beside an
     /// intercept, say, which would otherwise ask for a coefficient that cannot help, and keep a small λ from ever meeting its condition.
     pub(super) fn correlations_into(&self, slopes: &[f64], out: &mut [f64]) {
         self.design.transpose_product_into(slopes, out);
-        let norm = |j: usize| self.design.column_weighted_square(j, self.sample_weights).sqrt();
+        // Single precision is plenty for the size of a rounding error.
+        #[allow(clippy::cast_possible_truncation)]
+        let norm = |j: usize| {
+            let square = self.design.column_weighted_square(j, self.sample_weights);
+            square.sqrt().min(f64::from(f32::MAX)) as f32
+        };
         let norms = self.column_norms.get_or_init(|| (0..out.len()).into_par_iter().map(norm).collect());
         let terms = slopes.iter().zip(self.sample_weights).filter(|(_, s)| **s > 0.0);
         let size = terms.map(|(slope, s)| slope * slope / s).sum::<f64>().sqrt();
@@ -141,7 +147,7 @@ impl<'a, D: DesignMatrix, L: Loss, P: Penalty> SparseGlm<'a, D, L, P> {
         let rounding = (4.0 + (slopes.len() as f64).sqrt()) * f64::EPSILON * size;
         out.iter_mut()
             .zip(norms)
-            .filter(|(c, norm)| c.abs() <= rounding * **norm)
+            .filter(|(c, norm)| c.abs() <= rounding * f64::from(**norm))
             .for_each(|(c, _)| *c = 0.0);
     }
 
@@ -150,14 +156,20 @@ impl<'a, D: DesignMatrix, L: Loss, P: Penalty> SparseGlm<'a, D, L, P> {
         &self.null
     }
 
+    /// The null model as a start.
+    pub(super) fn start_from_null(&self) -> Solution {
+        self.start_from(vec![0.0; self.design.n_columns()], self.null.intercept)
+    }
+
     /// The smallest factor t such that λ = t·`factors` gives zero coefficients; blocks with factor 0 or +∞ do not count.
     pub fn lambda_max(&self, factors: &[f64]) -> f64 {
         let blocks = self.penalty.blocks();
+        let correlations = self.start_from_null().correlations;
         let mut block = Vec::new();
         (0..blocks.len())
             .filter(|&g| factors[g] > 0.0 && factors[g].is_finite())
             .map(|g| {
-                blocks.gather(g, &self.null.correlations, &mut block);
+                blocks.gather(g, &correlations, &mut block);
                 self.penalty.dual_norm(&block) / factors[g]
             })
             .fold(0.0, f64::max)
@@ -320,7 +332,7 @@ impl<D: DesignMatrix, L: Loss, P: Penalty> LowerLevel for SparseGlm<'_, D, L, P>
     fn solve(
         &self,
         hyperparameters: &Hyperparameters,
-        start: Option<&Solution>,
+        start: Option<Solution>,
         accuracy: Accuracy,
     ) -> Result<Solution> {
         self.check(hyperparameters)?;

@@ -15,7 +15,6 @@
 //! Sources: Massias, Gramfort, Salmon, "Celer", ICML 2018 (working sets by violation, doubling); Lee, Sun, Saunders, "Proximal Newton-type
 //! methods", SIAM J. Optim. 24 (2014).
 
-use std::cell::OnceCell;
 use std::sync::PoisonError;
 
 use crate::design::DesignMatrix;
@@ -26,7 +25,7 @@ use crate::{Error, Result};
 
 use super::curvature::{ColumnModel, GramModel};
 use super::gram_cache::{CAPACITY, GramCache};
-use super::row_major::RowMajor;
+use super::row_major::LazyRows;
 use super::sparse_glm::Measured;
 use super::{Curvature, Hyperparameters, Solution, SparseGlm};
 
@@ -46,13 +45,11 @@ const SHORT_STEP: f64 = 0.1;
 pub(super) fn solve<D: DesignMatrix, L: Loss, P: Penalty>(
     problem: &SparseGlm<'_, D, L, P>,
     hyperparameters: &Hyperparameters,
-    start: Option<&Solution>,
+    start: Option<Solution>,
     tolerance: f64,
 ) -> Result<Solution> {
-    let solution = match start {
-        Some(start) => descend(problem, hyperparameters, Some(start), tolerance),
-        None => descend(problem, hyperparameters, continuation(problem, hyperparameters).as_ref(), tolerance),
-    };
+    let start = start.or_else(|| continuation(problem, hyperparameters));
+    let solution = descend(problem, hyperparameters, start, tolerance);
     // A gap of 1e-3 of the null objective is no solution at all; anything better is returned with its gap.
     if solution.relative_gap.is_nan() || solution.relative_gap > tolerance.max(1e-3) {
         return Err(Error::LowerLevel {
@@ -80,7 +77,7 @@ fn continuation<D: DesignMatrix, L: Loss, P: Penalty>(
     while scale > 1.5 {
         let lambda = hyperparameters.lambda.iter().map(|l| scale * l).collect();
         let larger = Hyperparameters { lambda, ridge: hyperparameters.ridge };
-        start = Some(descend(problem, &larger, start.as_ref(), 1e-2));
+        start = Some(descend(problem, &larger, start, 1e-2));
         scale /= CONTINUATION;
     }
     start
@@ -89,7 +86,7 @@ fn continuation<D: DesignMatrix, L: Loss, P: Penalty>(
 fn descend<D: DesignMatrix, L: Loss, P: Penalty>(
     problem: &SparseGlm<'_, D, L, P>,
     hyperparameters: &Hyperparameters,
-    start: Option<&Solution>,
+    start: Option<Solution>,
     tolerance: f64,
 ) -> Solution {
     let mut state = State::new(problem, hyperparameters, start);
@@ -191,25 +188,11 @@ impl<'s, 'a, D: DesignMatrix, L: Loss, P: Penalty> State<'s, 'a, D, L, P> {
     fn new(
         problem: &'s SparseGlm<'a, D, L, P>,
         hyperparameters: &'s Hyperparameters,
-        start: Option<&Solution>,
+        start: Option<Solution>,
     ) -> Self {
         let (n, p) = (problem.design.n_rows(), problem.design.n_columns());
-        let mut solution = match start {
-            Some(s) if s.coefficients.len() == p && s.predictor.len() == n => s.clone(),
-            _ => {
-                let null = problem.null_model();
-                Solution {
-                    coefficients: vec![0.0; p],
-                    intercept: null.intercept,
-                    predictor: vec![null.intercept; n],
-                    correlations: null.correlations.clone(),
-                    objective: 0.0,
-                    gap: 0.0,
-                    relative_gap: 0.0,
-                    iterations: 0,
-                }
-            }
-        };
+        let fits = |start: &Solution| start.coefficients.len() == p && start.predictor.len() == n;
+        let mut solution = start.filter(fits).unwrap_or_else(|| problem.start_from_null());
         solution.iterations = 0;
         let mut state = Self { problem, hyperparameters, solution, violation: f64::INFINITY, damping: 0.0 };
         state.drop_excluded();
@@ -267,9 +250,8 @@ impl<'s, 'a, D: DesignMatrix, L: Loss, P: Penalty> State<'s, 'a, D, L, P> {
     /// ‖y‖₁, which turns a violation into a gap; where y = 0, what objective and gradient imply about its size.
     fn coefficient_scale(&self) -> f64 {
         let l1: f64 = self.solution.coefficients.iter().map(|y| y.abs()).sum();
-        let null = self.problem.null_model().objective;
-        let scale = self.problem.null_model().correlations.iter().fold(0.0_f64, |m, c| m.max(c.abs()));
-        l1.max(null / scale.max(f64::MIN_POSITIVE))
+        let null = self.problem.null_model();
+        l1.max(null.objective / null.largest_correlation.max(f64::MIN_POSITIVE))
     }
 
     /// Blocks of the support, unpenalized blocks, and the worst violators (as many as there are active blocks, at least 32).
@@ -317,7 +299,7 @@ impl<'s, 'a, D: DesignMatrix, L: Loss, P: Penalty> State<'s, 'a, D, L, P> {
         let mut cache = problem.cache.lock().unwrap_or_else(PoisonError::into_inner);
         let mut last_violation = f64::INFINITY;
         let mut at = problem.measure(&self.solution.predictor);
-        let rows = OnceCell::new();
+        let rows = LazyRows::new(problem.sample_weights);
         for _ in 0..MAX_NEWTON_STEPS {
             let model = self.model(working_set, &columns, &at, &mut cache);
             self.violation = violation(problem.penalty, &model.blocks, &model.start, &model.gradient);
@@ -403,6 +385,7 @@ impl<'s, 'a, D: DesignMatrix, L: Loss, P: Penalty> State<'s, 'a, D, L, P> {
             weights = cache.weights().to_vec();
             hessian = Some(cached.gram);
         } else {
+            cache.clear();
             weights = self.damped_curvatures();
             let curvature = Curvature::new(problem.design, &weights, ridge, problem.intercept);
             sums = curvature.column_sums(columns);
@@ -464,7 +447,7 @@ impl<'s, 'a, D: DesignMatrix, L: Loss, P: Penalty> State<'s, 'a, D, L, P> {
         &mut self,
         model: QuadraticParts,
         columns: &[u32],
-        rows: &OnceCell<Option<RowMajor>>,
+        rows: &LazyRows<'_>,
         at: &Measured,
         tolerance: f64,
     ) -> Option<Reached> {

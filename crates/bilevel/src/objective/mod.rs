@@ -156,11 +156,8 @@ impl<M: LowerLevel + Send, C: Criterion + Send> SplitObjective<M, C> {
         self.solved_at = None;
         self.parts.par_iter_mut().enumerate().filter(|(_, part)| part.active).try_for_each(
             |(k, part)| -> Result<()> {
-                let solution = part.lower.solve(
-                    of_split(hyperparameters, k),
-                    part.solution.as_ref(),
-                    request.accuracy,
-                )?;
+                let solution =
+                    part.lower.solve(of_split(hyperparameters, k), part.solution.take(), request.accuracy)?;
                 part.measured = part.criterion.evaluate(&solution.predictor);
                 part.solution = Some(solution);
                 Ok(())

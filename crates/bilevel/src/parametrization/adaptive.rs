@@ -3,6 +3,8 @@
 //! θ₁ = 0 is one λ for all; θ₁ = 1 the adaptive lasso. Blocks that β⁰ leaves out get the weight of a block 1,000 times smaller than the largest:
 //! finite, so that they can come back. Source: Zou, "The adaptive lasso and its oracle properties", JASA 101 (2006).
 
+use std::sync::Arc;
+
 use crate::lower::{Adjoint, Hyperparameters};
 
 use super::{Parametrization, Ridge};
@@ -15,7 +17,8 @@ const FLOOR: f64 = 1e-3;
 /// log λ_g = θ₀ − θ₁ ℓ_g + log f_g.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Adaptive {
-    factors: Vec<f64>,
+    /// Shared by the splits, which differ in their first fits only.
+    factors: Arc<[f64]>,
     log_sizes: Vec<f64>,
     ridge: Ridge,
     lower: f64,
@@ -24,10 +27,10 @@ pub struct Adaptive {
 
 impl Adaptive {
     /// `sizes` holds |β⁰_g| for each block; `lower` and `upper` bound θ₀, the log-weight of the largest block.
-    pub fn new(factors: Vec<f64>, sizes: &[f64], ridge: Ridge, lower: f64, upper: f64) -> Self {
+    pub fn new(factors: impl Into<Arc<[f64]>>, sizes: &[f64], ridge: Ridge, lower: f64, upper: f64) -> Self {
         let largest = sizes.iter().fold(0.0_f64, |m, s| m.max(*s)).max(f64::MIN_POSITIVE);
         let log_sizes = sizes.iter().map(|s| (s / largest).max(FLOOR).ln()).collect();
-        Self { factors, log_sizes, ridge, lower, upper }
+        Self { factors: factors.into(), log_sizes, ridge, lower, upper }
     }
 }
 

@@ -196,7 +196,7 @@ fn run<L: Loss, P: Penalty>(
     let mut solutions: Vec<Solution> = Vec::new();
     for (lambda, ridge) in hyperparameters {
         let at = Hyperparameters { lambda: lambda.clone(), ridge: *ridge };
-        solutions.push(problem.solve(&at, solutions.last(), accuracy)?);
+        solutions.push(problem.solve(&at, solutions.last().cloned(), accuracy)?);
     }
     Ok(solutions)
 }
