@@ -39,6 +39,8 @@ type PhiOf<'a, L, P> = SplitObjective<Lower<'a, L, P>, ValidationLoss<'a, L>>;
 const ADAPTIVE_ROUNDS: usize = 3;
 /// Entries times splits up to which the scalar search explores between its points.
 const EXPLORED_ENTRIES: usize = 1_000_000;
+/// Entries × splits × largest possible support up to which the scalar search walks to the smallest λ.
+const WALKED_WORK: f64 = 2e8;
 /// Entries × splits × support up to which `auto` takes all outer steps.
 const AFFORDABLE_WORK: f64 = 2e8;
 /// Fewer steps than this on thousands of weights are not worth their time.
@@ -501,7 +503,13 @@ impl<'c, 'a, 'o, L: Loss, P: Penalty + Send> Climb<'c, 'a, 'o, L, P> {
         settings.accuracy.current.adjoint_residual = 1e-4;
         // Looking for dips between the points of the walk costs about twenty tight solves; where those are dear, the walk itself is fine enough,
         // and so are seven digits of the criterion, which has three.
-        if self.prepared.design.n_stored() * self.prepared.splits.len() > EXPLORED_ENTRIES {
+        let entries = self.prepared.design.n_stored() * self.prepared.splits.len();
+        // A criterion may rise over a factor of two in λ and fall again, to its minimum: only where the way down is dear is it not walked to its end.
+        let largest_support = self.prepared.design.n_rows().min(self.prepared.design.n_columns());
+        if entries as f64 * largest_support as f64 <= WALKED_WORK {
+            settings.early_stop = None;
+        }
+        if entries > EXPLORED_ENTRIES {
             settings.exploration = f64::INFINITY;
             settings.points = points * 3 / 5;
             settings.tolerance = 1e-7;

@@ -73,7 +73,8 @@ pub fn fit(input: FitInput<'_>, observer: &mut dyn Observer) -> Result<Fit> {
 /// Runs `work` on a pool of its own if a number of threads is asked for.
 fn in_pool<T: Send>(threads: Option<usize>, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     match threads {
-        None => work(),
+        // On a worker, so that the caller's thread needs no scratch memory of its own.
+        None => rayon::scope(|_| work()),
         Some(count) => rayon::ThreadPoolBuilder::new()
             .num_threads(count)
             .build()

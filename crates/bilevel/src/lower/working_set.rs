@@ -115,7 +115,8 @@ fn descend<D: DesignMatrix, L: Loss, P: Penalty>(
             gap: state.solution.relative_gap,
             violation: state.violation,
         };
-        let descends = best.objective - now.objective > 0.01 * state.solution.gap;
+        let descends =
+            best.objective - now.objective > 0.01 * state.solution.gap + 1e-15 * now.objective.abs();
         if !descends && now.gap > 0.3 * best.gap && now.violation > 0.3 * best.violation {
             if now.gap <= tolerance.max(1e-13) {
                 break;
@@ -178,7 +179,7 @@ struct State<'s, 'a, D, L, P> {
     problem: &'s SparseGlm<'a, D, L, P>,
     hyperparameters: &'s Hyperparameters,
     solution: Solution,
-    /// Largest violation on the last working set, in units of the gradient.
+    /// Largest violation of a block's condition, in units of the gradient.
     violation: f64,
     /// Floor under f'' in the quadratic model; 0 unless a step has overshot.
     damping: f64,
@@ -226,7 +227,7 @@ impl<'s, 'a, D: DesignMatrix, L: Loss, P: Penalty> State<'s, 'a, D, L, P> {
         self.problem.correlations_into(&slopes, &mut self.solution.correlations);
     }
 
-    /// Objective and gap at the current point.
+    /// Objective, gap, and the violations of zero blocks (also of those that no working set has held) at the current point.
     fn measure(&mut self) {
         let solution = &self.solution;
         let objective =
@@ -234,6 +235,20 @@ impl<'s, 'a, D: DesignMatrix, L: Loss, P: Penalty> State<'s, 'a, D, L, P> {
         self.solution.objective = objective;
         self.solution.gap = self.problem.gap(self.hyperparameters, &self.solution);
         self.solution.relative_gap = self.solution.gap / self.problem.null_model().objective;
+        self.violation = self.violation.max(self.violation_at_zero());
+    }
+
+    /// By how much the gradient of a zero block exceeds its weight, at most.
+    fn violation_at_zero(&self) -> f64 {
+        let (blocks, mut block) = (self.problem.penalty.blocks(), Vec::new());
+        let mut largest = 0.0_f64;
+        for (g, &lambda) in self.hyperparameters.lambda.iter().enumerate().filter(|(_, l)| l.is_finite()) {
+            if blocks.members(g).iter().all(|&j| self.solution.coefficients[j as usize] == 0.0) {
+                blocks.gather(g, &self.solution.correlations, &mut block);
+                largest = largest.max(self.problem.penalty.dual_norm(&block) - lambda);
+            }
+        }
+        largest
     }
 
     /// The violation, in units of the gradient, at which the inner solve may rest: what the final gap needs, or a fraction of what is

@@ -28,7 +28,7 @@ const ABSOLUTE_TOLERANCE: f64 = 1e-12;
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct EarlyStop {
-    /// Number of points in a row; default 4.
+    /// Number of points in a row; default 6.
     pub patience: usize,
     /// They must lie above the best value by more than this fraction of what the best gained over the upper end; default 0.001.
     pub margin: f64,
@@ -36,7 +36,7 @@ pub struct EarlyStop {
 
 impl Default for EarlyStop {
     fn default() -> Self {
-        Self { patience: 4, margin: 0.001 }
+        Self { patience: 6, margin: 0.001 }
     }
 }
 

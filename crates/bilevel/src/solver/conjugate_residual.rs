@@ -15,11 +15,11 @@ const SMALLEST_NULL: f64 = 1e-10;
 /// The same in units of the tolerance.
 const NULL_BY_TOLERANCE: f64 = 1e-3;
 
-/// Solves H x = b in the least-squares sense from the start in `x`, until ‖b − Hx‖ ≤ `tolerance`·‖b‖, or what is left is out of reach of H
-/// (`converged` is `false` then), or `max_products` products.
+/// Solves H x = b in the least-squares sense from the start in `x`, until ‖S⁻¹(b − Hx)‖ ≤ `tolerance`·‖S⁻¹b‖, or what is left is out of reach of
+/// H (`converged` is `false` then), or `max_products` products.
 ///
-/// `product(v, out)` writes H v into `out`; `scale` holds positive numbers near the roots of H's diagonal (the norm of x that is smallest is
-/// that of scale∘x).
+/// `product(v, out)` writes H v into `out`; `scale` is the diagonal of S: positive numbers near the roots of H's diagonal, so that nothing here
+/// depends on the units of x (the norm that is smallest is ‖Sx‖). The residual in the outcome is ‖b − Hx‖.
 ///
 /// ```
 /// // x₁ + x₂ can be told, their difference cannot: (2, 4) is reached as far as (3, 3).
@@ -46,27 +46,35 @@ pub fn conjugate_residual(
         product(&unscaled, out);
         out.iter_mut().zip(scale).for_each(|(o, s)| *o /= s);
     };
-    let true_norm = |r: &[f64]| r.iter().zip(scale).map(|(r, s)| r * r * s * s).sum::<f64>().sqrt();
-    let target = tolerance * dot(b, b).sqrt();
+    let norm = |v: &[f64]| dot(v, v).sqrt();
+    // (S⁻¹HS⁻¹ṽ)ᵀṽ over ‖S⁻¹ṽ‖²: a Rayleigh quotient of H, hence above its smallest eigenvalue.
+    let rayleigh = |v: &[f64], image: &[f64]| {
+        let unscaled = divided(v);
+        dot(v, image) / dot(&unscaled, &unscaled)
+    };
+    let scaled_b = divided(b);
+    let target = tolerance * norm(&scaled_b);
     x.iter_mut().zip(scale).for_each(|(x, s)| *x *= s);
     let mut image = vec![0.0; size];
     apply(x, &mut image);
-    let mut residual: Vec<f64> = divided(b).iter().zip(&image).map(|(b, a)| b - a).collect();
+    // `min` passes over NaN: the quotient of a zero vector.
+    let of_start = rayleigh(x, &image);
+    let mut residual: Vec<f64> = scaled_b.iter().zip(&image).map(|(b, a)| b - a).collect();
     let mut of_residual = vec![0.0; size];
     apply(&residual, &mut of_residual);
     let (mut direction, mut of_direction) = (residual.clone(), of_residual.clone());
     let mut curvature = dot(&residual, &of_residual);
     let mut outcome = CgOutcome {
         products: 2,
-        residual: true_norm(&residual),
-        smallest_quotient: f64::INFINITY,
+        residual: 0.0,
+        smallest_quotient: f64::INFINITY.min(of_start).min(rayleigh(&residual, &of_residual)),
         converged: false,
     };
     let null = SMALLEST_NULL.max(NULL_BY_TOLERANCE * tolerance);
     let mut largest = 0.0_f64;
     loop {
-        let quotient = dot(&of_residual, &of_residual).sqrt() / dot(&residual, &residual).sqrt();
-        outcome.converged = outcome.residual <= target;
+        let quotient = norm(&of_residual) / norm(&residual);
+        outcome.converged = norm(&residual) <= target;
         if outcome.converged || outcome.products >= max_products || quotient.is_nan() {
             break;
         }
@@ -82,8 +90,8 @@ pub fn conjugate_residual(
         let step = curvature / square;
         crate::kernel::axpy(step, &direction, x);
         crate::kernel::axpy(-step, &of_direction, &mut residual);
-        outcome.residual = true_norm(&residual);
         apply(&residual, &mut of_residual);
+        outcome.smallest_quotient = outcome.smallest_quotient.min(rayleigh(&residual, &of_residual));
         outcome.products += 1;
         let next = dot(&residual, &of_residual);
         let beta = next / curvature;
@@ -92,6 +100,7 @@ pub fn conjugate_residual(
         of_direction.iter_mut().zip(&of_residual).for_each(|(d, r)| *d = r + beta * *d);
     }
     x.iter_mut().zip(scale).for_each(|(x, s)| *x /= s);
+    outcome.residual = norm(&residual.iter().zip(scale).map(|(r, s)| r * s).collect::<Vec<f64>>());
     outcome
 }
 

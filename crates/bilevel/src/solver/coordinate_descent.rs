@@ -299,7 +299,13 @@ impl<'a> Face<'a> {
             });
             return factorize(size, matrix).map(|factor| factor.solve(&negative));
         }
-        let inverse_diagonal: Vec<f64> = self.free.iter().map(|&k| 1.0 / model.diagonal(k)).collect();
+        // A column that the loss does not see, in a group with others that it does see, has a diagonal of 0.
+        let largest = self.free.iter().map(|&k| model.diagonal(k)).fold(f64::MIN_POSITIVE, f64::max);
+        let inverse = |&k: &usize| {
+            let diagonal = model.diagonal(k);
+            1.0 / if diagonal > 0.0 { diagonal } else { largest }
+        };
+        let inverse_diagonal: Vec<f64> = self.free.iter().map(inverse).collect();
         let product = |v: &[f64], out: &mut [f64]| {
             model.product(&self.free, v, out);
             self.penalized(y, |local, lambda, block| {
