@@ -6,7 +6,7 @@
 
 /// Blocks from this size on are mapped and unmapped by themselves: the allocator's initial value.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
-const MAPPED_FROM: std::ffi::c_int = 256 * 1024;
+const MAPPED_FROM: std::ffi::c_int = 128 * 1024;
 
 /// Fixes the allocator's thresholds; `false` if it refused. To be called before there are threads.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
@@ -15,7 +15,7 @@ pub(crate) fn return_freed_memory() -> bool {
     // called first thing in `main`, before another thread could allocate.
     unsafe {
         libc::mallopt(libc::M_MMAP_THRESHOLD, MAPPED_FROM) == 1
-            && libc::mallopt(libc::M_TRIM_THRESHOLD, 128 * 1024) == 1
+            && libc::mallopt(libc::M_TRIM_THRESHOLD, MAPPED_FROM) == 1
     }
 }
 

@@ -21,8 +21,9 @@ use crate::loss::Loss;
 use crate::lower::{Hyperparameters, LowerLevel, Solution, SparseGlm};
 use crate::objective::{SplitObjective, mean_and_standard_error, tight};
 use crate::outer::{
-    Accuracy, Evaluation, Grid, Lbfgs, LbfgsSettings, Nba, NbaSettings, Ntrba, NtrbaSettings, Objective,
-    OuterOptimizer, OuterResult, Progress, Request, ScalarSearch, ScalarSettings, Step, StopReason,
+    Accuracy, EarlyStop, Evaluation, Grid, Lbfgs, LbfgsSettings, Nba, NbaSettings, Ntrba, NtrbaSettings,
+    Objective, OuterOptimizer, OuterResult, Progress, Request, ScalarSearch, ScalarSettings, Step,
+    StopReason,
 };
 use crate::parametrization::{Adaptive, Parametrization, Ridge, Weights};
 use crate::penalty::Penalty;
@@ -39,8 +40,10 @@ type PhiOf<'a, L, P> = SplitObjective<Lower<'a, L, P>, ValidationLoss<'a, L>>;
 const ADAPTIVE_ROUNDS: usize = 3;
 /// Entries times splits up to which the scalar search explores between its points.
 const EXPLORED_ENTRIES: usize = 1_000_000;
-/// Entries × splits × largest possible support up to which the scalar search walks to the smallest λ.
+/// Entries × splits × largest possible support up to which the scalar search walks on until the training rows are nearly interpolated.
 const WALKED_WORK: f64 = 2e8;
+/// Nearly interpolated: a support of this fraction of the largest possible.
+const INTERPOLATION: f64 = 0.4;
 /// Entries × splits × support up to which `auto` takes all outer steps.
 const AFFORDABLE_WORK: f64 = 2e8;
 /// Fewer steps than this on thousands of weights are not worth their time.
@@ -504,10 +507,10 @@ impl<'c, 'a, 'o, L: Loss, P: Penalty + Send> Climb<'c, 'a, 'o, L, P> {
         // Looking for dips between the points of the walk costs about twenty tight solves; where those are dear, the walk itself is fine enough,
         // and so are seven digits of the criterion, which has three.
         let entries = self.prepared.design.n_stored() * self.prepared.splits.len();
-        // A criterion may rise over a factor of two in λ and fall again, to its minimum: only where the way down is dear is it not walked to its end.
-        let largest_support = self.prepared.design.n_rows().min(self.prepared.design.n_columns());
-        if entries as f64 * largest_support as f64 <= WALKED_WORK {
-            settings.early_stop = None;
+        let (n, p) = (self.prepared.design.n_rows(), self.prepared.design.n_columns());
+        if entries as f64 * n.min(p) as f64 <= WALKED_WORK {
+            let smallest_support = INTERPOLATION * n.min(p) as f64;
+            settings.early_stop = Some(EarlyStop { smallest_support, ..EarlyStop::default() });
         }
         if entries > EXPLORED_ENTRIES {
             settings.exploration = f64::INFINITY;

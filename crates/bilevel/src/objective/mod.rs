@@ -154,6 +154,9 @@ impl<M: LowerLevel + Send, C: Criterion + Send> SplitObjective<M, C> {
             return Ok(());
         }
         self.solved_at = None;
+        // Vectors of length n that solving makes worthless: gone before it takes memory of its own.
+        let active = self.parts.iter_mut().filter(|part| part.active);
+        active.for_each(|part| part.measured = CriterionValue::default());
         self.parts.par_iter_mut().enumerate().filter(|(_, part)| part.active).try_for_each(
             |(k, part)| -> Result<()> {
                 let solution =

@@ -32,11 +32,14 @@ pub struct EarlyStop {
     pub patience: usize,
     /// They must lie above the best value by more than this fraction of what the best gained over the upper end; default 0.001.
     pub margin: f64,
+    /// Points with a smaller mean support do not count; default 0. A criterion may rise over a factor of two in λ and fall again to its minimum,
+    /// but hardly once the training rows are interpolated.
+    pub smallest_support: f64,
 }
 
 impl Default for EarlyStop {
     fn default() -> Self {
-        Self { patience: 6, margin: 0.001 }
+        Self { patience: 6, margin: 0.001, smallest_support: 0.0 }
     }
 }
 
@@ -176,7 +179,7 @@ impl ScalarSearch {
         let start = search.bounds.project(start).first().copied();
         let mut turn = TurnDetector::new(self.settings.early_stop);
         for &theta in grid {
-            let (value, told) = curve.evaluate(search, theta, None, false)?;
+            let (evaluation, told) = curve.evaluate(search, theta, None, false)?;
             if start == Some(theta) {
                 curve.mark_start(search, theta);
             }
@@ -184,7 +187,7 @@ impl ScalarSearch {
                 return Ok(ControlFlow::Break(reason));
             }
             let start_passed = start.is_none_or(|start| theta <= start);
-            if turn.turned_up(value) && start_passed {
+            if turn.turned_up(&evaluation) && start_passed {
                 break;
             }
         }
@@ -257,14 +260,16 @@ impl TurnDetector {
         Self { rule, first: None, best: f64::INFINITY, above: 0 }
     }
 
-    fn turned_up(&mut self, value: f64) -> bool {
+    fn turned_up(&mut self, evaluation: &Evaluation) -> bool {
         let Some(rule) = self.rule else {
             return false;
         };
+        let value = evaluation.value;
         let first = *self.first.get_or_insert(value);
         self.best = self.best.min(value);
         let clearly_above = value > self.best + rule.margin * (first - self.best).max(0.0);
-        self.above = if clearly_above { self.above + 1 } else { 0 };
+        let counts = evaluation.support_size >= rule.smallest_support;
+        self.above = if clearly_above && counts { self.above + 1 } else { 0 };
         self.above >= rule.patience.max(1)
     }
 }
@@ -292,17 +297,17 @@ impl Curve {
         theta: f64,
         width: Option<f64>,
         tight: bool,
-    ) -> Result<(f64, ControlFlow<StopReason>)> {
+    ) -> Result<(Evaluation, ControlFlow<StopReason>)> {
         let before = search.best_value();
         let point = search.at(vec![theta])?;
-        let value = point.evaluation.value;
-        let told = search.report(&point, width, value < before);
+        let evaluation = point.evaluation.clone();
+        let told = search.report(&point, width, evaluation.value < before);
         let sample = Sample { point, tight: tight || search.accuracy.is_tightest() };
         match self.locate(theta) {
             Ok(k) => self.samples[k] = sample,
             Err(k) => self.samples.insert(k, sample),
         }
-        Ok((value, told))
+        Ok((evaluation, told))
     }
 
     fn mark_start(&self, search: &mut Search<'_>, theta: f64) {

@@ -19,7 +19,8 @@ const FLOOR: f64 = 1e-3;
 pub struct Adaptive {
     /// Shared by the splits, which differ in their first fits only.
     factors: Arc<[f64]>,
-    log_sizes: Vec<f64>,
+    /// ℓ_g where it is above [`FLOOR`], increasing in g: the first fit is sparse, and so is what is kept of it.
+    log_sizes: Vec<(u32, f64)>,
     ridge: Ridge,
     lower: f64,
     upper: f64,
@@ -29,8 +30,17 @@ impl Adaptive {
     /// `sizes` holds |β⁰_g| for each block; `lower` and `upper` bound θ₀, the log-weight of the largest block.
     pub fn new(factors: impl Into<Arc<[f64]>>, sizes: &[f64], ridge: Ridge, lower: f64, upper: f64) -> Self {
         let largest = sizes.iter().fold(0.0_f64, |m, s| m.max(*s)).max(f64::MIN_POSITIVE);
-        let log_sizes = sizes.iter().map(|s| (s / largest).max(FLOOR).ln()).collect();
+        let relative = (0_u32..).zip(sizes).map(|(g, s)| (g, s / largest));
+        let log_sizes = relative.filter(|(_, s)| *s > FLOOR).map(|(g, s)| (g, s.ln())).collect();
         Self { factors: factors.into(), log_sizes, ridge, lower, upper }
+    }
+}
+
+impl Adaptive {
+    /// ℓ_g.
+    fn log_size(&self, g: u32) -> f64 {
+        let found = self.log_sizes.binary_search_by_key(&g, |entry| entry.0);
+        found.map_or(FLOOR.ln(), |k| self.log_sizes[k].1)
     }
 }
 
@@ -40,11 +50,13 @@ impl Parametrization for Adaptive {
     }
 
     fn hyperparameters(&self, theta: &[f64]) -> Hyperparameters {
-        let weight = |(f, l): (&f64, &f64)| f * (theta[0] - theta[1] * l).exp();
-        Hyperparameters {
-            lambda: self.factors.iter().zip(&self.log_sizes).map(weight).collect(),
-            ridge: self.ridge.value(theta),
+        let weight = |log_size: f64| (theta[0] - theta[1] * log_size).exp();
+        let of_absent = weight(FLOOR.ln());
+        let mut lambda: Vec<f64> = self.factors.iter().map(|f| f * of_absent).collect();
+        for &(g, log_size) in &self.log_sizes {
+            lambda[g as usize] = self.factors[g as usize] * weight(log_size);
         }
+        Hyperparameters { lambda, ridge: self.ridge.value(theta) }
     }
 
     fn pull_back(
@@ -57,14 +69,14 @@ impl Parametrization for Adaptive {
         for &(g, slope) in &adjoint.lambda {
             let relative = hyperparameters.lambda[g as usize] * slope;
             out[0] += relative;
-            out[1] -= relative * self.log_sizes[g as usize];
+            out[1] -= relative * self.log_size(g);
         }
         self.ridge.pull_back(hyperparameters.ridge, adjoint, out);
     }
 
     fn error_factor(&self, _theta: &[f64], hyperparameters: &Hyperparameters, adjoint: &Adjoint) -> f64 {
         let square = |&(g, _): &(u32, f64)| {
-            let (l, s) = (hyperparameters.lambda[g as usize], self.log_sizes[g as usize]);
+            let (l, s) = (hyperparameters.lambda[g as usize], self.log_size(g));
             l * l * (1.0 + s * s)
         };
         let weights = adjoint.lambda.iter().map(square).sum::<f64>().sqrt();
