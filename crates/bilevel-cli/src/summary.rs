@@ -103,9 +103,16 @@ pub fn score(score: &ScoreRecord, task: Task) -> String {
 
 fn certificate(record: &FitRecord) -> String {
     let certificate = &record.certificate;
+    let tolerance = certificate.stationarity_tolerance;
+    let verdict = match certificate.one_sided_slopes {
+        Some((left, right)) if certificate.stationary && (left < -tolerance || right > tolerance) => {
+            format!("stationary at a kink (slope {} below, {} above)", rough(left), rough(right))
+        }
+        _ if certificate.stationary => "stationary".to_string(),
+        _ => "not proven stationary".to_string(),
+    };
     let mut text = format!(
-        "{}; hypergradient norm {} ± {}, gap {}",
-        if certificate.stationary { "stationary" } else { "not proven stationary" },
+        "{verdict}; hypergradient norm {} ± {}, gap {}",
         rough(certificate.hypergradient_norm),
         rough(certificate.hypergradient_error_bound),
         rough(certificate.relative_gap)
@@ -132,7 +139,7 @@ fn search(record: &FitRecord) -> String {
 
 fn ended(reason: StopReason) -> &'static str {
     match reason {
-        StopReason::Stationary => "ended at a stationary point",
+        StopReason::Stationary => "ended where the slope had become small",
         StopReason::SmallStep => "ended when steps became too small to matter",
         StopReason::Plateau => "ended when the criterion stopped improving",
         StopReason::SearchComplete => "ended when the whole range was searched",

@@ -16,6 +16,7 @@ use crate::source::Source;
 use crate::storage::Storage;
 use crate::table::Plan;
 use crate::target_file::read_target;
+use crate::text_line::{ends_lines_with_crlf, line_of};
 
 /// How fields are separated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +32,8 @@ pub(crate) fn read<T: Storage>(
     separator: Separator,
     options: &ReadOptions,
 ) -> Result<RawData, ReadError> {
-    let table = Table { source, separator: separator_byte(source, separator)? };
+    let crlf = ends_lines_with_crlf(&source.head(1 << 16)?);
+    let table = Table { source, separator: separator_byte(source, separator)?, crlf };
     let (mut reader, columns) = table.open()?;
     let plan = Plan::new(source, options, &columns, &Place::Line(1))?;
     let shape = table.measure(&mut reader, &columns, &plan)?;
@@ -48,6 +50,7 @@ type Records<'a> = Reader<Box<dyn Read + 'a>>;
 struct Table<'s, 'a> {
     source: &'s Source<'a>,
     separator: u8,
+    crlf: bool,
 }
 
 struct Shape {
@@ -73,7 +76,7 @@ impl<'a> Table<'_, 'a> {
     }
 
     fn header(&self, header: &ByteRecord) -> Result<Vec<String>, ReadError> {
-        let error = |problem: String| self.source.malformed(Place::Line(line_of(header)), problem);
+        let error = |problem: String| self.source.malformed(Place::Line(line_of(header, self.crlf)), problem);
         let columns = header
             .iter()
             .map(|name| match std::str::from_utf8(name.trim_ascii()) {
@@ -104,7 +107,7 @@ impl<'a> Table<'_, 'a> {
                 let (found, expected) = (record.len(), columns.len());
                 let s = if found == 1 { "" } else { "s" };
                 let problem = format!("{found} field{s}; expected {expected}, as in the header");
-                return Err(self.source.malformed(Place::Line(line_of(&record)), problem));
+                return Err(self.source.malformed(Place::Line(line_of(&record, self.crlf)), problem));
             }
             shape.n_rows += 1;
             if let Some(j) = plan.target {
@@ -182,12 +185,8 @@ impl<'a> Table<'_, 'a> {
 
     fn cell_error(&self, record: &ByteRecord, column: &str, problem: String) -> ReadError {
         let column = column.chars().take(60).collect();
-        self.source.malformed(Place::Cell { line: line_of(record), column }, problem)
+        self.source.malformed(Place::Cell { line: line_of(record, self.crlf), column }, problem)
     }
-}
-
-fn line_of(record: &ByteRecord) -> u64 {
-    record.position().map_or(1, csv::Position::line)
 }
 
 /// Whether a cell is one of the usual ways to write nothing.

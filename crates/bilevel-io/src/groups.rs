@@ -9,6 +9,7 @@ use crate::error::{Place, ReadError, quoted};
 use crate::lines::Lines;
 use crate::options::nearest;
 use crate::source::Source;
+use crate::text_line::{ends_lines_with_crlf, line_of};
 
 /// Reads the group of each of `n_features` features, as numbers from 0 in the order in which the labels first appear (feature by feature).
 ///
@@ -86,6 +87,7 @@ fn from_table(
     let names: Vec<String> = (0..n_features).map(|j| feature_names.name(j)).collect();
     let position: HashMap<&str, usize> =
         names.iter().enumerate().map(|(j, name)| (name.as_str(), j)).collect();
+    let crlf = ends_lines_with_crlf(&source.head(1 << 16)?);
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(source.open()?);
     let mut labels: Vec<Option<String>> = vec![None; n_features];
     let mut record = csv::ByteRecord::new();
@@ -94,7 +96,7 @@ fn from_table(
         csv::ErrorKind::Io(e) => source.io_error(e),
         other => source.malformed(Place::File, format!("{other:?}; expected feature,group")),
     })? {
-        let line = record.position().map_or(1, csv::Position::line);
+        let line = line_of(&record, crlf);
         last_line = line;
         let error = |problem: String| source.mismatch(Place::Line(line), problem);
         let [feature, group] = [0, 1].map(|k| record.get(k).unwrap_or_default().trim_ascii());

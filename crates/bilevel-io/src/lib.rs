@@ -25,6 +25,7 @@ mod sparse;
 mod storage;
 mod table;
 mod target_file;
+mod text_line;
 mod write;
 
 pub use error::{Place, ReadError, WriteError};

@@ -93,6 +93,7 @@ fn tables() {
         ("a,b\n\"1,2\n3,4\n", None, "line 2: ", "1 field; expected 2"),
         ("a,b\nx,1\n", None, "line 2, column `a`: ", "found `x`; expected a number"),
         ("a,b\n1,1\n\n\"2\n\",1\nx,1\n", None, "line 6, column `a`: ", "found `x`"),
+        ("a,b\r\n1,1\r\n\r\n2,1\r\nx,1\r\n", None, "line 5, column `a`: ", "found `x`"),
         ("a,b\n,1\n", None, "line 2, column `a`: ", "an empty cell; expected a number"),
         ("a,b\nNA,1\n", None, "line 2, column `a`: ", "found `NA`; expected a number (missing values"),
         ("a,b\nnan,1\n", None, "line 2, column `a`: ", "found `nan`; expected a finite number"),

@@ -3,7 +3,7 @@
 use bilevel::data::{FeatureNames, SplitSettings, Task};
 use bilevel::fit::{Fit, FitSettings, LossKind, OuterKind, PenaltyKind, PredictionOrigin, WeightsKind};
 use bilevel::hypergradient::BiactivePolicy;
-use bilevel::outer::StopReason;
+use bilevel::outer::{Step, StopReason};
 use maud::{Markup, html};
 
 use crate::text::{count, number, percent};
@@ -52,6 +52,11 @@ pub(crate) fn policy(kind: BiactivePolicy) -> &'static str {
         BiactivePolicy::Null => "null",
         BiactivePolicy::All => "all",
     }
+}
+
+/// Whether a step was judged by the criterion on all validation rows, and not by a half of a cross-fit.
+pub(crate) fn is_on_all_rows(step: &Step) -> bool {
+    !step.stage.contains(", half ")
 }
 
 /// Why a search ended, to follow "ended because".

@@ -100,10 +100,15 @@ fn hypergradient(fit: &Fit) -> Statement {
         (Standing::NotProven, "One of the two is missing, so the slope is not known.")
     } else if bound < norm {
         (Standing::Proven, "The bound is smaller than the norm, so the slope shown is real.")
-    } else {
+    } else if bound <= certificate.stationarity_tolerance {
         (
             Standing::Proven,
-            "The bound is as large as the norm: within what can be known, the slope may be zero.",
+            "The bound is larger than the norm: within what can be known, the slope may be zero.",
+        )
+    } else {
+        (
+            Standing::NotProven,
+            "The bound is larger than the norm and than what counts as small: the slope may be zero, but the bound is too wide to show it.",
         )
     };
     Statement {
@@ -124,6 +129,10 @@ fn kinks(fit: &Fit) -> Statement {
         value: count(biactive),
         standing: Standing::Measured,
         meaning: match biactive {
+            0 if kink(fit).is_some() => {
+                "features sit exactly on the border between in and out, but one of them crosses it at the answer: the criterion falls towards \
+                 it from both sides."
+            }
             0 => "features sit exactly on the border between in and out. The criterion is smooth here, and its slope is the whole story.",
             1 => "feature sits exactly on the border between in and out. There the criterion has a kink: its slope to the left and to the \
                   right differ, and a small slope alone proves nothing.",
@@ -134,6 +143,14 @@ fn kinks(fit: &Fit) -> Statement {
     }
 }
 
+/// The slopes on both sides of the answer, where they show that it lies at a kink: falling on the left, rising on the right, by more than what
+/// counts as small.
+fn kink(fit: &Fit) -> Option<(f64, f64)> {
+    let certificate = &fit.record.certificate;
+    let tolerance = certificate.stationarity_tolerance;
+    certificate.one_sided_slopes.filter(|(left, right)| *left < -tolerance || *right > tolerance)
+}
+
 fn stationarity(fit: &Fit) -> Statement {
     let certificate = &fit.record.certificate;
     let tolerance = significant(certificate.stationarity_tolerance, 2);
@@ -142,9 +159,17 @@ fn stationarity(fit: &Fit) -> Statement {
             name: "No small change helps",
             value: "yes".into(),
             standing: Standing::Proven,
-            meaning: format!(
-                "to first order and within the tolerance {tolerance}: no small change of the learned parameters improves the criterion."
-            ),
+            meaning: match kink(fit) {
+                Some((left, right)) => format!(
+                    "to first order and within the tolerance {tolerance}: the slope in log λ is {} just below the answer and {} just above it, so \
+                     the criterion rises to both sides. At such a kink the slope at the answer itself need not be small.",
+                    significant(left, 2),
+                    significant(right, 2)
+                ),
+                None => format!(
+                    "to first order and within the tolerance {tolerance}: no small change of the learned parameters improves the criterion."
+                ),
+            },
         }
     } else {
         Statement {

@@ -127,6 +127,8 @@ fn along_the_search(fit: &Fit) -> Markup {
     let steps: Vec<(usize, &Step)> =
         fit.record.trace.iter().enumerate().filter(|(_, s)| s.value.is_finite()).collect();
     let values: Vec<f64> = steps.iter().map(|(_, s)| s.value).collect();
+    let comparable: Vec<f64> =
+        steps.iter().filter(|(_, s)| words::is_on_all_rows(s)).map(|(_, s)| s.value).collect();
     let Some(y) = Scale::automatic(&values, WIDE) else {
         return explanation(
             "The criterion along the search",
@@ -134,7 +136,7 @@ fn along_the_search(fit: &Fit) -> Markup {
         );
     };
     let n = fit.record.trace.len();
-    let finding = search_finding(&values, n);
+    let finding = search_finding(&comparable, n);
     let description = format!("Criterion at each of {n} outer steps. {finding}");
     let x = Scale::counting(n);
     let mut plot = Plot::new(
@@ -157,6 +159,7 @@ fn along_the_search(fit: &Fit) -> Markup {
     }
     let best_so_far: Vec<(f64, f64)> = steps
         .iter()
+        .filter(|(_, step)| words::is_on_all_rows(step))
         .scan(f64::INFINITY, |best, (i, step)| {
             *best = best.min(step.value);
             Some((*i as f64 + 1.0, *best))
@@ -166,6 +169,9 @@ fn along_the_search(fit: &Fit) -> Markup {
     legend.push((Color::Gray, "best so far"));
     let note = html! {
         "Each point is one step of the search" @if steps.iter().any(|(_, s)| !s.accepted) { "; rings are steps that were tried and rejected" } ". "
+        @if comparable.len() < steps.len() {
+            "The steps of a stage's halves are judged on half of the validation rows each, and are no part of the best so far. "
+        }
         "The stage that was kept ended because " (words::stop_reason(fit.record.outer.stop_reason)) "."
     };
     figure(&finding, plot, &legend, note)
@@ -178,7 +184,8 @@ fn step_dot(i: usize, step: &Step) -> Dot {
 }
 
 fn search_finding(values: &[f64], n_steps: usize) -> String {
-    let (first, best) = (values[0], values.iter().copied().fold(f64::INFINITY, f64::min));
+    let first = values.first().copied().unwrap_or(f64::NAN);
+    let best = values.iter().copied().fold(f64::INFINITY, f64::min);
     if n_steps == 1 {
         format!("The search took a single step; the criterion there is {}", number(first))
     } else if best < first {

@@ -6,6 +6,7 @@ use maud::{Markup, html};
 
 use crate::plot::{Axis, Color, Dot, Plot, Scale, explanation, figure, thinned};
 use crate::text::{number, significant};
+use crate::words;
 
 /// At most this many steps are drawn.
 const DRAWN: usize = 250;
@@ -21,17 +22,17 @@ pub(crate) fn trace(fit: &Fit) -> Markup {
             @if trace.is_empty() {
                 (explanation("No steps", "No outer step was recorded, so there is nothing to show."))
             } @else {
-                @let radius = radius(trace);
+                @let radius = radius(fit);
                 p class="lead" {
                     "Shaded stretches tell the stages of the climb apart; each starts afresh, so lines may jump between them."
                     @if radius.is_none() { " The method of this search has neither a trust radius nor a step length." }
                 }
                 div class="trio" {
                     (distance_to_best(trace))
-                    (hypergradient(trace))
-                    (support(trace))
+                    (hypergradient(fit))
+                    (support(fit))
                     @if let Some(radius) = radius { (radius) }
-                    (inner_accuracy(trace))
+                    (inner_accuracy(fit))
                 }
             }
         }
@@ -89,12 +90,15 @@ fn column(trace: &[Step], value: impl Fn(&Step) -> f64) -> Vec<f64> {
     trace.iter().map(value).collect()
 }
 
-fn last_finite(values: &[f64]) -> Option<f64> {
-    values.iter().rev().copied().find(|v| v.is_finite())
+/// The value at the last step of the stage that was kept, where it is finite.
+fn at_the_end(fit: &Fit, values: &[f64]) -> Option<f64> {
+    let kept = fit.record.stages.iter().rev().find(|stage| stage.kept)?;
+    let steps = fit.record.trace.iter().zip(values).rev();
+    steps.filter(|(step, _)| step.stage == kept.name).map(|(_, v)| *v).find(|v| v.is_finite())
 }
 
 fn distance_to_best(trace: &[Step]) -> Markup {
-    let values = column(trace, |s| s.value);
+    let values = column(trace, |s| if words::is_on_all_rows(s) { s.value } else { f64::NAN });
     let best = values.iter().copied().filter(|v| v.is_finite()).fold(f64::INFINITY, f64::min);
     let distances: Vec<f64> = values.iter().map(|v| v - best).collect();
     let name = "distance";
@@ -116,10 +120,11 @@ fn distance_to_best(trace: &[Step]) -> Markup {
     }
 }
 
-fn hypergradient(trace: &[Step]) -> Markup {
+fn hypergradient(fit: &Fit) -> Markup {
+    let trace = &fit.record.trace;
     let norms = column(trace, |s| s.gradient_norm);
     let bounds = column(trace, |s| s.gradient_error_bound);
-    let finding = match (last_finite(&norms), last_finite(&bounds)) {
+    let finding = match (at_the_end(fit, &norms), at_the_end(fit, &bounds)) {
         (Some(norm), Some(bound)) => {
             format!(
                 "The hypergradient ends at norm {}, known to ± {}",
@@ -143,9 +148,10 @@ fn hypergradient(trace: &[Step]) -> Markup {
     )
 }
 
-fn support(trace: &[Step]) -> Markup {
+fn support(fit: &Fit) -> Markup {
+    let trace = &fit.record.trace;
     let sizes = column(trace, |s| s.support_size);
-    let finding = match (sizes.iter().copied().find(|v| v.is_finite()), last_finite(&sizes)) {
+    let finding = match (sizes.iter().copied().find(|v| v.is_finite()), at_the_end(fit, &sizes)) {
         (Some(first), Some(last)) => {
             format!(
                 "Features in the model: {} at first, {} at last",
@@ -159,17 +165,20 @@ fn support(trace: &[Step]) -> Markup {
     small(trace, finding, "features", series, false, "Mean number of nonzero coefficients over the folds.")
 }
 
-fn radius(trace: &[Step]) -> Option<Markup> {
+fn radius(fit: &Fit) -> Option<Markup> {
+    let trace = &fit.record.trace;
     let radii = column(trace, |s| s.radius.unwrap_or(f64::NAN));
-    let finding = format!("The trust radius (step length) ends at {}", significant(last_finite(&radii)?, 2));
+    let finding =
+        format!("The trust radius (step length) ends at {}", significant(at_the_end(fit, &radii)?, 2));
     let series = vec![Series { color: Color::Purple, name: "radius", values: radii }];
     let note = "How far the search dares to move at once, in the logarithm of the weights.";
     Some(small(trace, finding, "radius", series, true, note))
 }
 
-fn inner_accuracy(trace: &[Step]) -> Markup {
+fn inner_accuracy(fit: &Fit) -> Markup {
+    let trace = &fit.record.trace;
     let gaps = column(trace, |s| s.relative_gap);
-    let finding = match last_finite(&gaps) {
+    let finding = match at_the_end(fit, &gaps) {
         Some(last) => format!("Training problems were solved to {} at last", significant(last, 2)),
         None => "Accuracy of the training problems".into(),
     };

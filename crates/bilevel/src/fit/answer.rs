@@ -149,6 +149,7 @@ fn certificate<L: Loss, P: Penalty>(
         hypergradient_norm: norm,
         hypergradient_error_bound: evaluation.gradient_error_bound,
         biactive: evaluation.biactive,
+        one_sided_slopes: best.one_sided,
         stationary,
         stationarity_tolerance: tolerance,
         lambda_range,

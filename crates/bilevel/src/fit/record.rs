@@ -124,7 +124,10 @@ pub struct CertificateRecord {
     pub hypergradient_error_bound: f64,
     /// Features (or groups) on a kink, over all folds.
     pub biactive: usize,
-    /// Whether hypergradient norm and kinks prove first-order stationarity within the tolerance.
+    /// For one parameter: dΦ/dθ a hundred-thousandth below and above the answer. At a kink they differ in sign, and the slope *at* it says nothing.
+    pub one_sided_slopes: Option<(f64, f64)>,
+    /// Whether first-order stationarity is proven within the tolerance: by the one-sided slopes where there are any, else by hypergradient norm,
+    /// error bound and the absence of kinks.
     pub stationary: bool,
     /// The tolerance that `stationary` was judged by.
     pub stationarity_tolerance: f64,
