@@ -77,12 +77,12 @@ pub(super) struct Context<'c, 'a, D, L, P> {
     pub(super) solution: &'c Solution,
     pub(super) upper: &'c UpperGradient<'c>,
     pub(super) curvatures: &'c [f64],
-    accuracy: Accuracy,
+    pub(super) accuracy: Accuracy,
 }
 
 impl<D: DesignMatrix, L: Loss, P: Penalty> Context<'_, '_, D, L, P> {
     /// Those of the blocks that the loss (or the ridge) sees at all: a column that is constant on the training rows does not move.
-    fn moving(&self, mut blocks: Vec<usize>) -> Vec<usize> {
+    pub(super) fn moving(&self, mut blocks: Vec<usize>) -> Vec<usize> {
         let curvature = self.curvature(self.problem.design);
         blocks.retain(|&g| {
             let members = self.problem.penalty.blocks().members(g);
@@ -154,7 +154,7 @@ pub(super) struct Solve {
 }
 
 impl<'c, D: DesignMatrix> System<'c, D> {
-    fn new<L: Loss, P: Penalty>(
+    pub(super) fn new<L: Loss, P: Penalty>(
         context: &Context<'c, '_, D, L, P>,
         active: &[usize],
         selected: &[usize],
@@ -275,18 +275,37 @@ impl<'c, D: DesignMatrix> System<'c, D> {
                 hessian[i * size + k] = -hessian[i * size + k];
             });
         }
+        self.add_penalty_hessian(context, &mut hessian);
+        Some(hessian)
+    }
+
+    /// The reduced Hessian (m×m), computed anew.
+    pub(super) fn hessian<L: Loss, P: Penalty>(&self, context: &Context<'_, '_, D, L, P>) -> Vec<f64> {
+        let curvature = context.curvature(&self.reduced);
+        let sums = curvature.column_sums(&self.columns);
+        let mut hessian = curvature.gram(&self.columns, &sums, &mut Vec::new());
+        self.add_penalty_hessian(context, &mut hessian);
+        hessian
+    }
+
+    /// Adds λ∇²ρ of the active blocks.
+    fn add_penalty_hessian<L: Loss, P: Penalty>(
+        &self,
+        context: &Context<'_, '_, D, L, P>,
+        hessian: &mut [f64],
+    ) {
+        let size = self.columns.len();
         let mut block_hessian = Vec::new();
         self.curved(context, |range, lambda, block| {
             block_hessian.clear();
             block_hessian.resize(block.len() * block.len(), 0.0);
-            penalty.add_hessian(block, lambda, &mut block_hessian);
+            context.problem.penalty.add_hessian(block, lambda, &mut block_hessian);
             for (r, i) in range.clone().enumerate() {
                 for (c, k) in range.clone().enumerate() {
                     hessian[k * size + i] += block_hessian[r * block.len() + c];
                 }
             }
         });
-        Some(hessian)
     }
 
     /// Conjugate gradients, preconditioned by the factor of a nearby Hessian; without one, conjugate residuals, which a singular system does

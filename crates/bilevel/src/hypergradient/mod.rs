@@ -4,12 +4,15 @@
 //! the adjoint system; at kinks a [`BiactivePolicy`] chooses an element of the enlarged subdifferential (DESIGN §2.1).
 
 mod bound;
+mod directional;
 mod implicit;
 mod partition;
 mod reduced;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use directional::one_sided;
+pub use directional::{Direction, OneSided};
 pub(crate) use implicit::implicit;
 pub use partition::{BlockState, Partition};
 
