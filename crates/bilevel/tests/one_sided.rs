@@ -74,7 +74,7 @@ fn check<L: Loss, P: Penalty>(
     let n = targets.len();
     let rows: Vec<usize> = (0..n).collect();
     let split = Split::from_rows(n, &rows[..2 * n / 3], &rows[2 * n / 3..]).unwrap();
-    let problem = SparseGlm::new(&data.design, targets, &split.train, loss, penalty, seed % 2 == 0).unwrap();
+    let problem = SparseGlm::new(&data.design, targets, &split.train, loss, penalty, seed % 2 != 1).unwrap();
     let count = penalty.blocks().len();
     let lambda = 0.3 * problem.lambda_max(&vec![1.0; count]);
     let mut at = Hyperparameters { lambda: vec![lambda; count], ridge };

@@ -124,10 +124,11 @@ fn hypergradient(fit: &Fit) -> Markup {
     let trace = &fit.record.trace;
     let norms = column(trace, |s| s.gradient_norm);
     let bounds = column(trace, |s| s.gradient_error_bound);
-    let finding = match (at_the_end(fit, &norms), at_the_end(fit, &bounds)) {
-        (Some(norm), Some(bound)) => {
+    let certificate = &fit.record.certificate;
+    let finding = match (certificate.hypergradient_norm, certificate.hypergradient_error_bound) {
+        (norm, bound) if norm.is_finite() && bound.is_finite() => {
             format!(
-                "The hypergradient ends at norm {}, known to ± {}",
+                "At the answer the hypergradient has norm {}, known to ± {}",
                 significant(norm, 2),
                 significant(bound, 2)
             )

@@ -8,6 +8,9 @@
 //! standard error of the difference, paired over the validation samples. A stage that was asked for by name is kept whatever it brings: its
 //! method never returns anything worse than its start, which is the stage before.
 
+mod cross_fit;
+mod methods;
+
 use std::cell::RefCell;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -16,14 +19,12 @@ use std::time::Instant;
 use crate::Result;
 use crate::criterion::ValidationLoss;
 use crate::data::Split;
-use crate::design::{Design, DesignMatrix, ScaledDesign};
+use crate::design::{Design, ScaledDesign};
 use crate::loss::Loss;
 use crate::lower::{Hyperparameters, LowerLevel, Solution, SparseGlm};
 use crate::objective::{SplitObjective, mean_and_standard_error, tight};
 use crate::outer::{
-    Accuracy, EarlyStop, Evaluation, Grid, Lbfgs, LbfgsSettings, Nba, NbaSettings, Ntrba, NtrbaSettings,
-    Objective, OuterOptimizer, OuterResult, Progress, Request, ScalarSearch, ScalarSettings, Step,
-    StopReason,
+    Accuracy, Evaluation, Objective, OuterOptimizer, OuterResult, Progress, ScalarSearch, Step, StopReason,
 };
 use crate::parametrization::{Adaptive, Parametrization, Ridge, Weights};
 use crate::penalty::Penalty;
@@ -32,22 +33,13 @@ use super::observer::Observer;
 use super::prepare::{self, Prepared};
 use super::replay::{Journal, Journaled};
 use super::{CurvePoint, FitSettings, OuterKind, StageRecord, WeightsKind};
+use methods::FEWEST_STEPS;
 
 pub(super) type Lower<'a, L, P> = SparseGlm<'a, ScaledDesign<'a, Design>, L, P>;
 type PhiOf<'a, L, P> = SplitObjective<Lower<'a, L, P>, ValidationLoss<'a, L>>;
 
 /// Adaptive rounds, each from the fit of the one before.
 const ADAPTIVE_ROUNDS: usize = 3;
-/// Entries times splits up to which the scalar search explores between its points.
-const EXPLORED_ENTRIES: usize = 1_000_000;
-/// Entries × splits × largest possible support up to which the scalar search walks on until the training rows are nearly interpolated.
-const WALKED_WORK: f64 = 2e8;
-/// Nearly interpolated: a support of this fraction of the largest possible.
-const INTERPOLATION: f64 = 0.4;
-/// Entries × splits × support up to which `auto` takes all outer steps.
-const AFFORDABLE_WORK: f64 = 2e8;
-/// Fewer steps than this on thousands of weights are not worth their time.
-const FEWEST_STEPS: usize = 5;
 /// A stage that gains less than this fraction of the criterion is no other stage, however small the standard error of the difference.
 const SMALLEST_GAIN: f64 = 1e-6;
 /// A free weight may become this many e-folds smaller or larger than it started: a factor of 1,000, which frees or excludes a feature.
@@ -320,71 +312,6 @@ impl<'c, 'a, 'o, L: Loss, P: Penalty + Send> Climb<'c, 'a, 'o, L, P> {
         (Maps { of_splits: best.of_splits.iter().map(make).collect(), of_final }, start)
     }
 
-    /// Whether many weights help on rows that did not choose them.
-    ///
-    /// A criterion that thousands of weights were fitted to says nothing about them. So the weights are learned on one half of the splits (of
-    /// the validation rows, for a hold-out) and judged on the other, and the other way round; they survive if the two judgements together improve
-    /// on the best stage by more than the standard error of the difference, paired over the validation rows.
-    fn survives_cross_fitting(&mut self, best: &Stage, kind: WeightsKind, name: &str) -> Result<bool> {
-        let whole = if self.prepared.halves.is_empty() { None } else { Some(self.swap_in_halves(best)?) };
-        let survives = self.cross_fit(best, kind, name);
-        if let Some(whole) = whole {
-            self.objective = whole;
-        } else {
-            self.objective.set_active(&vec![true; self.objective.n_splits()])?;
-        }
-        survives
-    }
-
-    /// Puts an objective over the two halves of a hold-out in the place of the objective, which is returned.
-    fn swap_in_halves(&mut self, best: &Stage) -> Result<PhiOf<'a, L, P>> {
-        let mut halves = objective_over(
-            self.prepared,
-            &self.prepared.halves,
-            self.settings,
-            self.loss,
-            self.penalty,
-            &self.factors,
-        )?;
-        let start = self.objective.solutions().next().cloned();
-        halves.forget_all_but(start.map(|s| vec![s; self.prepared.halves.len()]));
-        debug_assert_eq!(best.of_splits.len(), 1);
-        Ok(std::mem::replace(&mut self.objective, halves))
-    }
-
-    fn cross_fit(&mut self, best: &Stage, kind: WeightsKind, name: &str) -> Result<bool> {
-        let count = self.objective.n_splits();
-        let mut judged = Vec::with_capacity(best.samples.len());
-        let mut last = None;
-        for half in 0..2 {
-            let (mut learns, mut judges) = (vec![false; count], vec![false; count]);
-            for k in 0..count {
-                if k % 2 == half { judges[k] = true } else { learns[k] = true }
-            }
-            self.objective.set_active(&learns)?;
-            let (maps, start) = self.free_maps(best, kind);
-            let method = self.method(kind, best.result.evaluation.support_size);
-            let stage = self.stage(&format!("{name}, half {}", half + 1), kind, maps, &method, start)?;
-            self.objective.set_active(&judges)?;
-            self.objective
-                .evaluate(&stage.result.theta, Request { gradient: false, ..tight(self.settings.policy) })?;
-            judged.extend(self.objective.validation_samples());
-            let stopped = self.interrupted;
-            last = Some(stage);
-            if stopped {
-                break;
-            }
-        }
-        let Some(mut stage) = last else { return Ok(false) };
-        stage.result.evaluation.value = mean_and_standard_error(judged.iter().map(|s| s.1)).0;
-        let complete = judged.len() == best.samples.len();
-        judged.sort_by_key(|s| s.0);
-        stage.samples = judged;
-        let (survives, error) = self.compare(best, &stage);
-        self.record(&format!("{name}, cross-fitted"), &stage, error, false);
-        Ok(survives && complete)
-    }
-
     /// Adaptive parametrizations: each split from its own solution at the best point, so that no fold's weights have seen its validation rows.
     fn adaptive_maps(&mut self, best: &Stage) -> Result<Maps> {
         let (factors, ridge) = (Arc::<[f64]>::from(self.factors.as_slice()), self.ridge);
@@ -497,74 +424,6 @@ impl<'c, 'a, 'o, L: Loss, P: Penalty + Send> Climb<'c, 'a, 'o, L, P> {
         let left = self.objective.evaluate(&[theta - 1e-5], request)?.gradient[0];
         let right = self.objective.evaluate(&[theta + 1e-5], request)?.gradient[0];
         Ok((left, right))
-    }
-
-    fn scalar_search(&self, points: usize) -> ScalarSearch {
-        let mut settings =
-            ScalarSettings { points, policy: self.settings.policy, ..ScalarSettings::default() };
-        // Slopes along the walk only tell which brackets to refine; four digits are plenty for that.
-        settings.accuracy.current.adjoint_residual = 1e-4;
-        // Looking for dips between the points of the walk costs about twenty tight solves; where those are dear, the walk itself is fine enough,
-        // and so are seven digits of the criterion, which has three.
-        let entries = self.prepared.design.n_stored() * self.prepared.splits.len();
-        let (n, p) = (self.prepared.design.n_rows(), self.prepared.design.n_columns());
-        if entries as f64 * n.min(p) as f64 <= WALKED_WORK {
-            let smallest_support = INTERPOLATION * n.min(p) as f64;
-            settings.early_stop = Some(EarlyStop { smallest_support, ..EarlyStop::default() });
-        }
-        if entries > EXPLORED_ENTRIES {
-            settings.exploration = f64::INFINITY;
-            settings.points = points * 3 / 5;
-            settings.tolerance = 1e-7;
-            settings.accuracy.tightest.adjoint_residual = 1e-8;
-        }
-        ScalarSearch { settings }
-    }
-
-    /// Outer steps that `auto` may spend on a stage with many parameters: all that the settings allow on small problems, fewer where one
-    /// evaluation (entries × splits × support, which is what solves on a support cost) is so dear that they would take minutes.
-    fn affordable_steps(&self, support_size: f64) -> usize {
-        let limit = self.settings.max_outer;
-        if self.settings.weights != WeightsKind::Auto {
-            return limit;
-        }
-        let work =
-            (self.prepared.design.n_stored() * self.prepared.splits.len()) as f64 * support_size.max(1.0);
-        let affordable = (limit as f64 * AFFORDABLE_WORK / work).ceil();
-        limit.min(affordable as usize)
-    }
-
-    /// The outer method of a stage with more than one parameter, or the one that was asked for.
-    fn method(&self, kind: WeightsKind, support_size: f64) -> Method {
-        let (policy, max_steps) = (
-            self.settings.policy,
-            self.affordable_steps(support_size).max(FEWEST_STEPS.min(self.settings.max_outer)),
-        );
-        let automatic = if kind == WeightsKind::Feature { OuterKind::Ntrba } else { OuterKind::Lbfgs };
-        let wanted = match self.settings.outer {
-            OuterKind::Auto | OuterKind::Scalar => automatic,
-            other => other,
-        };
-        Method::Other(match wanted {
-            OuterKind::Ntrba => {
-                Box::new(Ntrba { settings: NtrbaSettings { policy, max_steps, ..NtrbaSettings::default() } })
-            }
-            OuterKind::Nba => {
-                Box::new(Nba { settings: NbaSettings { policy, max_steps, ..NbaSettings::default() } })
-            }
-            OuterKind::Grid => Box::new(Grid::default()),
-            // Progress of less than a millionth of the criterion in five steps, or slopes of less than a ten-thousandth per e-fold, are below
-            // anything that its standard error can see.
-            _ => Box::new(Lbfgs {
-                settings: LbfgsSettings {
-                    policy,
-                    max_steps,
-                    plateau: 1e-6,
-                    stationarity: 1e-4,
-                    ..LbfgsSettings::default()
-                },
-            }),
-        })
     }
 
     /// Whether `stage` improves on `best` by more than the standard error of the difference, paired over validation samples; and that error.

@@ -1,0 +1,93 @@
+//! Which outer method a stage gets, and how much work.
+
+use crate::design::DesignMatrix;
+use crate::loss::Loss;
+use crate::outer::{
+    EarlyStop, Grid, Lbfgs, LbfgsSettings, Nba, NbaSettings, Ntrba, NtrbaSettings, ScalarSearch,
+    ScalarSettings,
+};
+use crate::penalty::Penalty;
+
+use super::{Climb, Method};
+use crate::fit::{OuterKind, WeightsKind};
+
+/// Entries times splits up to which the scalar search explores between its points.
+const EXPLORED_ENTRIES: usize = 1_000_000;
+/// Entries × splits × largest possible support up to which the scalar search walks on until the training rows are nearly interpolated.
+const WALKED_WORK: f64 = 2e8;
+/// Nearly interpolated: a support of this fraction of the largest possible.
+const INTERPOLATION: f64 = 0.4;
+/// Entries × splits × support up to which `auto` takes all outer steps.
+const AFFORDABLE_WORK: f64 = 2e8;
+/// Fewer steps than this on thousands of weights are not worth their time.
+pub(super) const FEWEST_STEPS: usize = 5;
+
+impl<L: Loss, P: Penalty + Send> Climb<'_, '_, '_, L, P> {
+    pub(super) fn scalar_search(&self, points: usize) -> ScalarSearch {
+        let mut settings =
+            ScalarSettings { points, policy: self.settings.policy, ..ScalarSettings::default() };
+        // Slopes along the walk only tell which brackets to refine; four digits are plenty for that.
+        settings.accuracy.current.adjoint_residual = 1e-4;
+        // Looking for dips between the points of the walk costs about twenty tight solves; where those are dear, the walk itself is fine enough,
+        // and so are seven digits of the criterion, which has three.
+        let entries = self.prepared.design.n_stored() * self.prepared.splits.len();
+        let (n, p) = (self.prepared.design.n_rows(), self.prepared.design.n_columns());
+        if entries as f64 * n.min(p) as f64 <= WALKED_WORK {
+            let smallest_support = INTERPOLATION * n.min(p) as f64;
+            settings.early_stop = Some(EarlyStop { smallest_support, ..EarlyStop::default() });
+        }
+        if entries > EXPLORED_ENTRIES {
+            settings.exploration = f64::INFINITY;
+            settings.points = points * 3 / 5;
+            settings.tolerance = 1e-7;
+            settings.accuracy.tightest.adjoint_residual = 1e-8;
+        }
+        ScalarSearch { settings }
+    }
+
+    /// Outer steps that `auto` may spend on a stage with many parameters: all that the settings allow on small problems, fewer where one
+    /// evaluation (entries × splits × support, which is what solves on a support cost) is so dear that they would take minutes.
+    pub(super) fn affordable_steps(&self, support_size: f64) -> usize {
+        let limit = self.settings.max_outer;
+        if self.settings.weights != WeightsKind::Auto {
+            return limit;
+        }
+        let work =
+            (self.prepared.design.n_stored() * self.prepared.splits.len()) as f64 * support_size.max(1.0);
+        let affordable = (limit as f64 * AFFORDABLE_WORK / work).ceil();
+        limit.min(affordable as usize)
+    }
+
+    /// The outer method of a stage with more than one parameter, or the one that was asked for.
+    pub(super) fn method(&self, kind: WeightsKind, support_size: f64) -> Method {
+        let (policy, max_steps) = (
+            self.settings.policy,
+            self.affordable_steps(support_size).max(FEWEST_STEPS.min(self.settings.max_outer)),
+        );
+        let automatic = if kind == WeightsKind::Feature { OuterKind::Ntrba } else { OuterKind::Lbfgs };
+        let wanted = match self.settings.outer {
+            OuterKind::Auto | OuterKind::Scalar => automatic,
+            other => other,
+        };
+        Method::Other(match wanted {
+            OuterKind::Ntrba => {
+                Box::new(Ntrba { settings: NtrbaSettings { policy, max_steps, ..NtrbaSettings::default() } })
+            }
+            OuterKind::Nba => {
+                Box::new(Nba { settings: NbaSettings { policy, max_steps, ..NbaSettings::default() } })
+            }
+            OuterKind::Grid => Box::new(Grid::default()),
+            // Progress of less than a millionth of the criterion in five steps, or slopes of less than a ten-thousandth per e-fold, are below
+            // anything that its standard error can see.
+            _ => Box::new(Lbfgs {
+                settings: LbfgsSettings {
+                    policy,
+                    max_steps,
+                    plateau: 1e-6,
+                    stationarity: 1e-4,
+                    ..LbfgsSettings::default()
+                },
+            }),
+        })
+    }
+}
