@@ -103,13 +103,12 @@ pub fn score(score: &ScoreRecord, task: Task) -> String {
 
 fn certificate(record: &FitRecord) -> String {
     let certificate = &record.certificate;
-    let tolerance = certificate.stationarity_tolerance;
-    let verdict = match certificate.one_sided_slopes {
-        Some((left, right)) if certificate.stationary && (left < -tolerance || right > tolerance) => {
+    let verdict = match certificate.kink() {
+        Some((left, right)) => {
             format!("stationary at a kink (slope {} below, {} above)", rough(left), rough(right))
         }
-        _ if certificate.stationary => "stationary".to_string(),
-        _ => "not proven stationary".to_string(),
+        None if certificate.stationary => "stationary".to_string(),
+        None => "not proven stationary".to_string(),
     };
     let mut text = format!(
         "{verdict}; hypergradient norm {} ± {}, gap {}",

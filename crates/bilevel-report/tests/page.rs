@@ -128,3 +128,18 @@ fn missing_numbers_are_named_in_words() {
 fn rows_of_one_class_have_no_roc_curve_and_say_so() {
     assert!(words(&fits::extreme()).contains("these rows hold only one of them"));
 }
+
+#[test]
+fn a_kink_is_claimed_only_for_a_minimum_with_a_steep_side() {
+    let page = |slopes, stationary| {
+        let mut fit = fits::regression();
+        let certificate = &mut fit.record.certificate;
+        (certificate.biactive, certificate.stationarity_tolerance) = (0, 0.1);
+        (certificate.one_sided_slopes, certificate.stationary) = (Some(slopes), stationary);
+        render(&fit)
+    };
+    let claim = "falls towards it from both sides";
+    assert!(page((-0.7, 0.3), true).contains(claim));
+    assert!(!page((5.0, 5.0), false).contains(claim), "the criterion falls to the left");
+    assert!(!page((-0.05, 0.05), true).contains(claim), "smooth");
+}

@@ -129,7 +129,7 @@ fn kinks(fit: &Fit) -> Statement {
         value: count(biactive),
         standing: Standing::Measured,
         meaning: match biactive {
-            0 if kink(fit).is_some() => {
+            0 if fit.record.certificate.kink().is_some() => {
                 "features sit exactly on the border between in and out, but one of them crosses it at the answer: the criterion falls towards \
                  it from both sides."
             }
@@ -143,14 +143,6 @@ fn kinks(fit: &Fit) -> Statement {
     }
 }
 
-/// The slopes on both sides of the answer, where they show that it lies at a kink: falling on the left, rising on the right, by more than what
-/// counts as small.
-fn kink(fit: &Fit) -> Option<(f64, f64)> {
-    let certificate = &fit.record.certificate;
-    let tolerance = certificate.stationarity_tolerance;
-    certificate.one_sided_slopes.filter(|(left, right)| *left < -tolerance || *right > tolerance)
-}
-
 fn stationarity(fit: &Fit) -> Statement {
     let certificate = &fit.record.certificate;
     let tolerance = significant(certificate.stationarity_tolerance, 2);
@@ -159,7 +151,7 @@ fn stationarity(fit: &Fit) -> Statement {
             name: "No small change helps",
             value: "yes".into(),
             standing: Standing::Proven,
-            meaning: match kink(fit) {
+            meaning: match certificate.kink() {
                 Some((left, right)) => format!(
                     "to first order and within the tolerance {tolerance}: the slope in log λ is {} just below the answer and {} just above it, so \
                      the criterion rises to both sides. At such a kink the slope at the answer itself need not be small.",

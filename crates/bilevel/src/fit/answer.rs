@@ -149,7 +149,7 @@ fn certificate<L: Loss, P: Penalty>(
         hypergradient_norm: norm,
         hypergradient_error_bound: evaluation.gradient_error_bound,
         biactive: evaluation.biactive,
-        one_sided_slopes: best.one_sided,
+        one_sided_slopes: best.one_sided.filter(|(left, right)| left.is_finite() && right.is_finite()),
         stationary,
         stationarity_tolerance: tolerance,
         lambda_range,

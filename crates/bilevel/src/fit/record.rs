@@ -135,6 +135,15 @@ pub struct CertificateRecord {
     pub lambda_range: Option<(f64, f64)>,
 }
 
+impl CertificateRecord {
+    /// The one-sided slopes, where they show that the answer is a minimum at a kink: stationary, though a slope on one side is not small.
+    pub fn kink(&self) -> Option<(f64, f64)> {
+        let tolerance = self.stationarity_tolerance;
+        let steep = |(left, right): &(f64, f64)| *left < -tolerance || *right > tolerance;
+        self.one_sided_slopes.filter(|slopes| self.stationary && steep(slopes))
+    }
+}
+
 /// The final fit on all rows that are not kept for the test.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LowerLevelRecord {
