@@ -4,7 +4,7 @@
 mod common;
 
 use bilevel::design::{DenseMatrix, Design};
-use bilevel::hypergradient::BiactivePolicy;
+use bilevel::hypergradient::{BiactivePolicy, Direction};
 use bilevel::loss::Squared;
 use bilevel::lower::{Hyperparameters, LowerLevel, Solution, SparseGlm, UpperGradient};
 use bilevel::penalty::L1;
@@ -357,4 +357,29 @@ fn twins_that_only_the_validation_rows_tell_apart_have_the_mean_of_their_hypergr
         let (both, mean) = (slope(-0.5, -0.5), 0.5 * (slope(-1.0, 0.0) + slope(0.0, -1.0)));
         assert!((both - mean).abs() <= 1e-8 * mean.abs(), "{p} columns: {both} against {mean}");
     }
+}
+
+#[test]
+fn vectors_and_directions_of_another_problem_are_refused_in_a_sentence() {
+    let design = random_data(1, 12, 3, true).design;
+    let (targets, weights, penalty) = ([1.0; 12], [1.0 / 12.0; 12], L1::new(3));
+    let problem = SparseGlm::new(&design, &targets, &weights, Squared, &penalty, false).unwrap();
+    let at = Hyperparameters { lambda: vec![0.01; 3], ridge: 0.0 };
+    let solution = problem.solve(&at, None, EXACT).unwrap();
+    let derivative = |omega: &[f64], lambda: &[(u32, f64)]| {
+        let upper = UpperGradient { predictor: omega, curvature: &[0.0; 12], warm_start: &[] };
+        problem.one_sided_derivative(&at, &solution, &upper, Direction { lambda, ridge: 0.0 })
+    };
+    assert!(derivative(&[1.0; 12], &[(0, 1.0), (2, -1.0)]).is_ok());
+    for (omega, lambda) in [
+        (&[1.0; 11] as &[f64], [(0_u32, 1.0)].as_slice()),
+        (&[1.0; 12], &[(3, 1.0)]),
+        (&[1.0; 12], &[(1, 1.0), (0, 1.0)]),
+        (&[1.0; 12], &[(0, f64::NAN)]),
+    ] {
+        let sentence = derivative(omega, lambda).unwrap_err().to_string();
+        assert!(sentence.contains("expected"), "{sentence}");
+    }
+    let upper = UpperGradient { predictor: &[1.0; 5], curvature: &[0.0; 12], warm_start: &[] };
+    assert!(problem.adjoint(&at, &solution, &upper, BiactivePolicy::Null, EXACT).is_err());
 }

@@ -56,24 +56,16 @@ fn stationarity<D: DesignMatrix, L: Loss, P: Penalty>(
     context: &Context<'_, '_, D, L, P>,
     system: &System<'_, D>,
 ) -> f64 {
-    let penalty = context.problem.penalty;
-    let (mut y, mut gradient, mut rho) = (Vec::new(), Vec::new(), Vec::new());
-    let mut square = 0.0;
-    for (g, _) in &system.active {
-        penalty.blocks().gather(*g, &context.solution.coefficients, &mut y);
-        penalty.blocks().gather(*g, &context.solution.correlations, &mut gradient);
-        rho.clear();
-        rho.resize(y.len(), 0.0);
-        if y.iter().any(|v| *v != 0.0) {
-            penalty.gradient_into(&y, &mut rho);
-        }
-        let lambda = context.hyperparameters.lambda[*g];
-        for ((c, y), r) in gradient.iter().zip(&y).zip(&rho) {
+    let (mut gradient, mut square) = (Vec::new(), 0.0);
+    system.each_active(context, |g, _, y, rho| {
+        context.problem.penalty.blocks().gather(g, &context.solution.correlations, &mut gradient);
+        let lambda = context.hyperparameters.lambda[g];
+        for ((c, y), r) in gradient.iter().zip(y).zip(rho) {
             let entry = c + context.hyperparameters.ridge * y + lambda * r;
             square += entry * entry;
         }
-    }
-    square.sqrt()
+    });
+    f64::sqrt(square)
 }
 
 /// Σ_i v_i‖a_i‖² + M₃ Σ_i s_i‖a_i‖²|a_iᵀq| over the reduced columns.

@@ -36,6 +36,20 @@ pub struct Direction<'a> {
 }
 
 impl Direction<'_> {
+    /// # Errors
+    /// [`Error::InvalidData`] for blocks out of order or range, or entries that are not finite.
+    fn check(&self, n_blocks: usize) -> Result<()> {
+        let increasing = self.lambda.windows(2).all(|pair| pair[0].0 < pair[1].0);
+        let in_range = self.lambda.last().is_none_or(|entry| (entry.0 as usize) < n_blocks);
+        let finite = self.ridge.is_finite() && self.lambda.iter().all(|entry| entry.1.is_finite());
+        if increasing && in_range && finite {
+            return Ok(());
+        }
+        let found = format!("{} entries, {} in the ridge parameter", self.lambda.len(), self.ridge);
+        let expected = format!("finite entries for blocks below {n_blocks}, in increasing order");
+        Err(Error::data("direction", found, expected))
+    }
+
     fn of_block(&self, g: usize) -> f64 {
         let found = self.lambda.binary_search_by(|entry| (entry.0 as usize).cmp(&g));
         found.map_or(0.0, |k| self.lambda[k].1)
@@ -61,6 +75,7 @@ pub(crate) fn one_sided<D: DesignMatrix, L: Loss, P: Penalty>(
     upper: &UpperGradient<'_>,
     direction: Direction<'_>,
 ) -> Result<OneSided> {
+    direction.check(problem.penalty.blocks().len())?;
     let partition = Partition::new(problem.penalty, hyperparameters, solution, Partition::BAND);
     let curvatures = problem.curvatures(&solution.predictor);
     let context = Context {
@@ -99,18 +114,11 @@ fn along_active<D: DesignMatrix, L: Loss, P: Penalty>(
     system: &System<'_, D>,
     direction: Direction<'_>,
 ) -> Vec<f64> {
-    let penalty = context.problem.penalty;
-    let (mut linear, mut block, mut rho) = (Vec::new(), Vec::new(), Vec::new());
-    for (g, _) in &system.active {
-        penalty.blocks().gather(*g, &context.solution.coefficients, &mut block);
-        rho.clear();
-        rho.resize(block.len(), 0.0);
-        if block.iter().any(|y| *y != 0.0) {
-            penalty.gradient_into(&block, &mut rho);
-        }
-        let weight = direction.of_block(*g);
-        linear.extend(block.iter().zip(&rho).map(|(y, r)| weight * r + direction.ridge * y));
-    }
+    let mut linear = Vec::new();
+    system.each_active(context, |g, _, block, rho| {
+        let weight = direction.of_block(g);
+        linear.extend(block.iter().zip(rho).map(|(y, r)| weight * r + direction.ridge * y));
+    });
     linear
 }
 

@@ -196,6 +196,25 @@ impl<'c, D: DesignMatrix> System<'c, D> {
         }
     }
 
+    /// Calls `visit(g, range, y_g, ∇ρ(y_g))` for every active block; ∇ρ is 0 where an unpenalized block is zero.
+    pub(super) fn each_active<L: Loss, P: Penalty>(
+        &self,
+        context: &Context<'_, '_, D, L, P>,
+        mut visit: impl FnMut(usize, std::ops::Range<usize>, &[f64], &[f64]),
+    ) {
+        let penalty = context.problem.penalty;
+        let (mut block, mut rho) = (Vec::new(), Vec::new());
+        for (g, range) in &self.active {
+            penalty.blocks().gather(*g, &context.solution.coefficients, &mut block);
+            rho.clear();
+            rho.resize(block.len(), 0.0);
+            if block.iter().any(|y| *y != 0.0) {
+                penalty.gradient_into(&block, &mut rho);
+            }
+            visit(*g, range.clone(), &block, &rho);
+        }
+    }
+
     fn solve<L: Loss, P: Penalty>(&self, context: &Context<'_, '_, D, L, P>) -> Solve {
         let size = self.columns.len();
         if size == 0 {
@@ -366,21 +385,16 @@ impl<'c, D: DesignMatrix> System<'c, D> {
         solve: Solve,
         biactive: usize,
     ) -> Adjoint {
-        let penalty = context.problem.penalty;
         let mut lambda = Vec::with_capacity(self.active.len() + self.selected.len());
         let mut ridge = 0.0;
-        let (mut block, mut rho) = (Vec::new(), Vec::new());
-        for (g, range) in &self.active {
-            penalty.blocks().gather(*g, &context.solution.coefficients, &mut block);
-            let q = &solve.q[range.clone()];
+        self.each_active(context, |g, range, block, rho| {
+            let q = &solve.q[range];
             ridge += block.iter().zip(q).map(|(y, q)| y * q).sum::<f64>();
             if block.iter().any(|y| *y != 0.0) {
-                rho.resize(block.len(), 0.0);
-                penalty.gradient_into(&block, &mut rho);
                 let entry = rho.iter().zip(q).map(|(r, q)| r * q).sum();
-                lambda.push((u32::try_from(*g).unwrap_or(u32::MAX), entry));
+                lambda.push((u32::try_from(g).unwrap_or(u32::MAX), entry));
             }
-        }
+        });
         let first_selected = self.columns.len() - self.selected.len();
         for (k, &g) in self.selected.iter().enumerate() {
             lambda.push((u32::try_from(g).unwrap_or(u32::MAX), solve.q[first_selected + k]));

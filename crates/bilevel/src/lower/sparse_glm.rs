@@ -183,7 +183,8 @@ impl<'a, D: DesignMatrix, L: Loss, P: Penalty> SparseGlm<'a, D, L, P> {
     /// ```
     ///
     /// # Errors
-    /// [`Error::AdjointSolve`] where the solution is not unique (linearly dependent columns in the support), or hyperparameters out of range.
+    /// [`Error::AdjointSolve`] where the solution is not unique (linearly dependent columns in the support); [`Error::InvalidData`] for hyperparameters,
+    /// vectors or a direction that do not belong to the problem.
     pub fn one_sided_derivative(
         &self,
         hyperparameters: &Hyperparameters,
@@ -192,6 +193,7 @@ impl<'a, D: DesignMatrix, L: Loss, P: Penalty> SparseGlm<'a, D, L, P> {
         direction: Direction<'_>,
     ) -> Result<OneSided> {
         self.check(hyperparameters)?;
+        self.check_lengths(solution, upper)?;
         hypergradient::one_sided(self, hyperparameters, solution, upper, direction)
     }
 
@@ -335,6 +337,18 @@ impl<'a, D: DesignMatrix, L: Loss, P: Penalty> SparseGlm<'a, D, L, P> {
         10.0 * reach * cost
     }
 
+    /// Whether a solution and the slopes of a criterion belong to this design.
+    fn check_lengths(&self, solution: &Solution, upper: &UpperGradient<'_>) -> Result<()> {
+        let (n, p) = (self.design.n_rows(), self.design.n_columns());
+        let of_rows = [solution.predictor.len(), upper.predictor.len(), upper.curvature.len()];
+        let of_columns = [solution.coefficients.len(), solution.correlations.len()];
+        if of_rows.iter().all(|length| *length == n) && of_columns.iter().all(|length| *length == p) {
+            return Ok(());
+        }
+        let found = format!("vectors of {of_rows:?} rows and {of_columns:?} columns");
+        Err(Error::data("solution and criterion", found, format!("those of a design of {n} × {p}")))
+    }
+
     fn check(&self, hyperparameters: &Hyperparameters) -> Result<()> {
         let lambda = &hyperparameters.lambda;
         if lambda.len() != self.penalty.blocks().len() {
@@ -411,6 +425,7 @@ impl<D: DesignMatrix, L: Loss, P: Penalty> LowerLevel for SparseGlm<'_, D, L, P>
         accuracy: Accuracy,
     ) -> Result<Adjoint> {
         self.check(hyperparameters)?;
+        self.check_lengths(solution, upper)?;
         hypergradient::implicit(self, hyperparameters, solution, upper, policy, accuracy)
     }
 }
