@@ -65,6 +65,7 @@ audit: .tools/cargo-deny-$(CARGO_DENY_VERSION) ## known vulnerabilities of the d
 miri: ## the unsafe kernels under Miri, where a nightly toolchain has it
 	@if cargo +nightly miri --version >/dev/null 2>&1; then \
 	  set -x; cargo +nightly miri test --locked -p bilevel --test kernels --test designs; \
+	  cargo +nightly miri test --locked -p bilevel --lib row_major; \
 	else \
 	  echo "SKIPPED: Miri; install it with: rustup toolchain install nightly --component miri,rust-src"; \
 	fi

@@ -92,7 +92,8 @@ impl RowMajor {
         let mut sum = 0.0;
         for (i, &weight) in weights.iter().enumerate().filter(|(_, w)| **w != 0.0) {
             let (columns, values) = self.row(i);
-            // SAFETY: all positions are below `n_columns`, the length of v and of out.
+            // SAFETY: `transpose`, the only constructor, stores positions in a list of `n_columns` columns, and the assertion above holds v and out
+            // to that length.
             unsafe {
                 let scaled = weight * (sparse_dot(columns, values, v) - mean);
                 sparse_axpy(scaled, columns, values, out);
