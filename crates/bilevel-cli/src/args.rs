@@ -256,6 +256,9 @@ pub struct ModelArgs {
     #[arg(long, value_name = "POLICY", default_value = "self-consistent",
           value_parser = one_of::<BiactivePolicy>(&["self-consistent", "descent-aligned", "null", "all"]))]
     pub policy: BiactivePolicy,
+    /// A coefficient counts as being on a kink in a band of this relative width, from 0 to below 1.
+    #[arg(long, value_name = "WIDTH", default_value = "1e-8", value_parser = band)]
+    pub band: f64,
     /// Scale every feature to unit standard deviation; coefficients are reported in the units of the data.
     #[arg(long)]
     pub standardize: bool,
@@ -334,6 +337,7 @@ impl ModelArgs {
             weights: self.weights,
             outer: self.outer,
             policy: self.policy,
+            band: self.band,
             split: data.split(),
             test_fraction,
             l2: self.l2,
@@ -363,6 +367,10 @@ fn number(text: &str, expected: &str, accept: impl Fn(f64) -> bool) -> Result<f6
         Ok(value) if accept(value) => Ok(value),
         _ => Err(format!("expected {expected}")),
     }
+}
+
+fn band(text: &str) -> Result<f64, String> {
+    number(text, "a fraction from 0 to below 1", |width| (0.0..1.0).contains(&width))
 }
 
 fn fraction(text: &str) -> Result<f64, String> {

@@ -329,7 +329,8 @@ fn scalar_slope(
     let solution = problem.start_from(coefficients, 0.0);
     let upper = UpperGradient { predictor: omega, curvature: &vec![0.0; n], warm_start: &[] };
     let hyperparameters = Hyperparameters { lambda, ridge: 0.0 };
-    let adjoint = problem.adjoint(&hyperparameters, &solution, &upper, BiactivePolicy::All, EXACT).unwrap();
+    let adjoint =
+        problem.adjoint(&hyperparameters, &solution, &upper, BiactivePolicy::All.into(), EXACT).unwrap();
     adjoint.lambda.iter().map(|(_, slope)| slope).sum()
 }
 
@@ -381,5 +382,5 @@ fn vectors_and_directions_of_another_problem_are_refused_in_a_sentence() {
         assert!(sentence.contains("expected"), "{sentence}");
     }
     let upper = UpperGradient { predictor: &[1.0; 5], curvature: &[0.0; 12], warm_start: &[] };
-    assert!(problem.adjoint(&at, &solution, &upper, BiactivePolicy::Null, EXACT).is_err());
+    assert!(problem.adjoint(&at, &solution, &upper, BiactivePolicy::Null.into(), EXACT).is_err());
 }

@@ -115,7 +115,7 @@ impl<L: Loss, P: Penalty> Bench<'_, L, P> {
         let measured = self.criterion.evaluate(&solution.predictor);
         let upper =
             UpperGradient { predictor: &measured.gradient, curvature: &measured.curvature, warm_start: &[] };
-        self.problem.adjoint(&self.at, solution, &upper, policy, accuracy).unwrap()
+        self.problem.adjoint(&self.at, solution, &upper, policy.into(), accuracy).unwrap()
     }
 }
 

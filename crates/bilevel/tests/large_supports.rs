@@ -6,7 +6,7 @@ mod common;
 use bilevel::criterion::ValidationLoss;
 use bilevel::data::Split;
 use bilevel::design::{DenseMatrix, Design};
-use bilevel::hypergradient::BiactivePolicy;
+use bilevel::hypergradient::Selection;
 use bilevel::loss::{Logistic, Loss, Squared};
 use bilevel::lower::SparseGlm;
 use bilevel::objective::SplitObjective;
@@ -58,7 +58,7 @@ fn evaluate<L: Loss, P: Penalty + Send>(
     let lower = SparseGlm::new(design, targets, &split.train, loss, penalty, true).unwrap();
     let criterion = ValidationLoss::new(loss, targets, &split.validation);
     let mut phi = SplitObjective::new(vec![(lower, criterion)], Box::new(weights));
-    let request = |accuracy| Request { accuracy, policy: BiactivePolicy::SelfConsistent, gradient: true };
+    let request = |accuracy| Request { accuracy, selection: Selection::default(), gradient: true };
     at.iter().map(|(theta, accuracy)| phi.evaluate(&[*theta], request(*accuracy)).unwrap()).collect()
 }
 

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use bilevel::data::Split;
 use bilevel::design::{CscMatrix, DenseMatrix, Design, DesignMatrix};
-use bilevel::hypergradient::BiactivePolicy;
+use bilevel::hypergradient::Selection;
 use bilevel::loss::{Logistic, Loss, Squared};
 use bilevel::lower::{Hyperparameters, LowerLevel, SparseGlm};
 use bilevel::outer::{Accuracy, Objective, Request};
@@ -167,7 +167,7 @@ fn curves_agree<L: Loss>(design: &Design, targets: &[f64], loss: L, expected: &C
     let mut phi = common::objective(design, targets, &splits, loss, &penalty, Box::new(scalar));
     // Rounding keeps some folds of phishing above 1e-15, and asking for it costs a minute.
     let accuracy = Accuracy { relative_gap: 1e-13, ..EXACT };
-    let request = Request { accuracy, policy: BiactivePolicy::SelfConsistent, gradient: false };
+    let request = Request { accuracy, selection: Selection::default(), gradient: false };
     for (lambda, value) in expected.lambda.iter().zip(&expected.value) {
         let found = phi.evaluate(&[lambda.ln()], request).unwrap().value;
         let error = (found - value).abs() / value;

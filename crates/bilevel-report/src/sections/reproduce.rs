@@ -54,6 +54,7 @@ fn command(fit: &Fit) -> String {
     option(settings.l2.is_some(), format!("--l2 {}", settings.l2.unwrap_or_default()));
     option(settings.outer != defaults.outer, format!("--outer {}", words::outer(settings.outer)));
     option(settings.policy != defaults.policy, format!("--policy {}", words::policy(settings.policy)));
+    option(settings.band != defaults.band, format!("--band {:e}", settings.band));
     if let Some(classes) = fit.model.classes.as_ref().filter(|c| c.negative == "rest") {
         option(true, format!("--positive={}", shell_quoted(&classes.positive)));
     }

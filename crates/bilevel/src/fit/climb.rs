@@ -389,7 +389,7 @@ impl<'c, 'a, 'o, L: Loss, P: Penalty + Send> Climb<'c, 'a, 'o, L, P> {
         self.interrupted = matches!(result.stop_reason, StopReason::Cancelled | StopReason::TimeLimit);
         // A resumed run that replayed the whole stage comes here without solutions: the end of a stage starts cold in every run.
         self.objective.forget_all_but(None);
-        let request = tight(self.settings.policy);
+        let request = tight(self.settings.selection());
         let one_sided = if n_parameters == 1 { Some(self.one_sided_slopes(result.theta[0])?) } else { None };
         let evaluation = self.objective.evaluate(&result.theta, request)?;
         let of_splits = self.objective.hyperparameters(&result.theta);
@@ -420,7 +420,7 @@ impl<'c, 'a, 'o, L: Loss, P: Penalty + Send> Climb<'c, 'a, 'o, L, P> {
 
     /// dΦ/dθ a hundred-thousandth to the left and to the right: at a kink both matter, and the slope *at* the kink says nothing.
     fn one_sided_slopes(&mut self, theta: f64) -> Result<(f64, f64)> {
-        let request = tight(self.settings.policy);
+        let request = tight(self.settings.selection());
         let left = self.objective.evaluate(&[theta - 1e-5], request)?.gradient[0];
         let right = self.objective.evaluate(&[theta + 1e-5], request)?.gradient[0];
         Ok((left, right))

@@ -93,7 +93,7 @@ fn check<L: Loss, P: Penalty>(
     }
     let parameter_names: Vec<String> = (0..theta.len()).map(|k| map.parameter_name(k)).collect();
     objective.set_parametrization(map);
-    compare(&mut objective, &theta, &parameter_names, settings.policy, max_parameters)
+    compare(&mut objective, &theta, &parameter_names, settings.selection(), max_parameters)
 }
 
 fn block_name(names: &FeatureNames, members: &[u32]) -> String {
@@ -108,11 +108,11 @@ fn compare(
     objective: &mut dyn Objective,
     theta: &[f64],
     names: &[String],
-    policy: crate::hypergradient::BiactivePolicy,
+    selection: crate::hypergradient::Selection,
     max_parameters: usize,
 ) -> Result<Vec<GradcheckRow>> {
     let accuracy = Accuracy { relative_gap: 1e-14, adjoint_residual: 1e-14 };
-    let request = Request { accuracy, policy, gradient: true };
+    let request = Request { accuracy, selection, gradient: true };
     let center = objective.evaluate(theta, request)?;
     let largest = center.gradient.iter().fold(0.0_f64, |m, g| m.max(g.abs()));
     let mut order: Vec<usize> = (0..theta.len()).collect();

@@ -186,6 +186,9 @@ fn check(settings: &FitSettings, has_groups: bool) -> Result<()> {
     if let Some(limit) = settings.time_limit {
         positive("time limit", limit)?;
     }
+    if !(0.0..1.0).contains(&settings.band) {
+        return Err(Error::setting("band", settings.band, "a fraction from 0 to below 1"));
+    }
     if settings.max_outer == 0 {
         return Err(Error::setting("max outer", 0, "at least 1 outer step"));
     }

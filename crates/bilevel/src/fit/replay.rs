@@ -55,7 +55,8 @@ impl<M: LowerLevel + Send, C: Criterion + Send> Journaled<'_, '_, '_, M, C> {
         hash.add(self.evaluations);
         hash.add(self.objective.n_parameters() as u64);
         hash.add(u64::from(request.gradient));
-        hash.add(request.policy as u64);
+        hash.add(request.selection.policy as u64);
+        hash.add(request.selection.band.to_bits());
         hash.0
     }
 

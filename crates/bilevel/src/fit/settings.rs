@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::data::SplitSettings;
-use crate::hypergradient::BiactivePolicy;
+use crate::hypergradient::{BiactivePolicy, Selection};
 
 /// Loss of lower level and criterion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -81,6 +81,8 @@ pub struct FitSettings {
     pub outer: OuterKind,
     /// Policy at biactive coordinates; default self-consistent.
     pub policy: BiactivePolicy,
+    /// Relative width of the band in which a coordinate counts as biactive; default 1e-8.
+    pub band: f64,
     /// Criterion's rows; default 5 folds.
     pub split: SplitSettings,
     /// Fraction of the rows put aside as a test set before anything else; default none.
@@ -113,6 +115,7 @@ impl Default for FitSettings {
             weights: WeightsKind::Auto,
             outer: OuterKind::Auto,
             policy: BiactivePolicy::SelfConsistent,
+            band: Selection::BAND,
             split: SplitSettings::Folds(5),
             test_fraction: None,
             l2: None,
@@ -125,5 +128,12 @@ impl Default for FitSettings {
             max_outer: 60,
             time_limit: None,
         }
+    }
+}
+
+impl FitSettings {
+    /// Policy and band.
+    pub(super) fn selection(&self) -> Selection {
+        Selection { band: self.band, ..self.policy.into() }
     }
 }

@@ -20,6 +20,7 @@ use crate::penalty::Penalty;
 use crate::solver::Cholesky;
 use crate::{Error, Result};
 
+use super::Selection;
 use super::implicit::{Context, System};
 use super::partition::{BlockState, Partition};
 
@@ -76,7 +77,7 @@ pub(crate) fn one_sided<D: DesignMatrix, L: Loss, P: Penalty>(
     direction: Direction<'_>,
 ) -> Result<OneSided> {
     direction.check(problem.penalty.blocks().len())?;
-    let partition = Partition::new(problem.penalty, hyperparameters, solution, Partition::BAND);
+    let partition = Partition::new(problem, hyperparameters, solution, Selection::default());
     let curvatures = problem.curvatures(&solution.predictor);
     let context = Context {
         problem,

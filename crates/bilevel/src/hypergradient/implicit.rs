@@ -26,35 +26,37 @@ use crate::solver::{Cholesky, PseudoInverse, conjugate_gradient, conjugate_resid
 
 use super::partition::{BlockState, Partition};
 use super::reduced::ReducedDesign;
-use super::{BiactivePolicy, bound};
+use super::{BiactivePolicy, Selection, bound};
 
 /// Products that a factorized system may take: one and a check, and a few more where it is so ill-conditioned that its solution needs refinement.
 const FEW_PRODUCTS: usize = 8;
 
-/// (∂y*/∂(λ, α))ᵀ∇_yL by the implicit function theorem, with biactive blocks selected by `policy`.
+/// (∂y*/∂(λ, α))ᵀ∇_yL by the implicit function theorem, with biactive blocks as `selection` says.
 pub(crate) fn implicit<D: DesignMatrix, L: Loss, P: Penalty>(
     problem: &SparseGlm<'_, D, L, P>,
     hyperparameters: &Hyperparameters,
     solution: &Solution,
     upper: &UpperGradient<'_>,
-    policy: BiactivePolicy,
+    selection: Selection,
     accuracy: Accuracy,
 ) -> Result<Adjoint> {
-    let partition = Partition::new(problem.penalty, hyperparameters, solution, Partition::BAND);
+    let partition = Partition::new(problem, hyperparameters, solution, selection);
     let curvatures = problem.curvatures(&solution.predictor);
     let context = Context { problem, hyperparameters, solution, upper, curvatures: &curvatures, accuracy };
     let moving = |state| context.moving(partition.blocks_in(state).collect());
     let (active, biactive) = (moving(BlockState::Active), moving(BlockState::Biactive));
-    let mut selected = match policy {
+    let mut selected = match selection.policy {
         BiactivePolicy::Null => Vec::new(),
         BiactivePolicy::All => biactive.clone(),
-        BiactivePolicy::DescentAligned | BiactivePolicy::SelfConsistent => context.descent_aligned(&biactive),
+        BiactivePolicy::DescentAligned | BiactivePolicy::SelfConsistent => {
+            context.descent_aligned(&biactive, selection.max_seeds)
+        }
     };
     loop {
         let system = System::new(&context, &active, &selected);
         let solve = system.solve(&context);
         let first_selected = system.reduced.n_columns() - selected.len();
-        if policy == BiactivePolicy::SelfConsistent {
+        if selection.policy == BiactivePolicy::SelfConsistent {
             let coherent: Vec<usize> = selected
                 .iter()
                 .enumerate()
@@ -104,13 +106,19 @@ impl<D: DesignMatrix, L: Loss, P: Penalty> Context<'_, '_, D, L, P> {
         members.iter().zip(gradient).map(|(&j, c)| (j, -c / norm)).collect()
     }
 
-    /// Biactive blocks along whose exit direction the criterion falls.
-    fn descent_aligned(&self, biactive: &[usize]) -> Vec<usize> {
+    /// Biactive blocks along whose exit direction the criterion falls, increasing: at most `most`, those along which it falls fastest.
+    fn descent_aligned(&self, biactive: &[usize], most: Option<usize>) -> Vec<usize> {
         let mut reduced = ReducedDesign::new(self.problem.design);
         biactive.iter().for_each(|&g| reduced.push(self.exit_direction(g).into_iter()));
         let columns = indices(biactive.len());
         let gradient = self.upper_gradient(&reduced, &columns);
-        biactive.iter().zip(gradient).filter(|(_, slope)| *slope < 0.0).map(|(&g, _)| g).collect()
+        let mut falling: Vec<(f64, usize)> =
+            gradient.into_iter().zip(biactive.iter().copied()).filter(|(slope, _)| *slope < 0.0).collect();
+        falling.sort_by(|a, b| a.0.total_cmp(&b.0));
+        falling.truncate(most.unwrap_or(usize::MAX));
+        let mut selected: Vec<usize> = falling.into_iter().map(|(_, g)| g).collect();
+        selected.sort_unstable();
+        selected
     }
 
     /// Ãᵀω with the intercept profiled out.

@@ -1,11 +1,16 @@
 //! The partition of the blocks at a lower-level solution: active, zero, or biactive.
 //!
-//! For ℓ1 this is the partition of DESIGN §2.1 by the prox argument w = y − γ∇F: I⁺ and I⁻ are the active coordinates, A the zero ones, and B
-//! those zero coordinates with |∇_jF| = λ_j. The step γ cancels, so the band is relative: | |∇_jF| − λ_j | ≤ τ·max(|∇_jF|, λ_j).
+//! For ℓ1 this is the partition of DESIGN §2.1 by the prox argument w = y − γ∇F(y) against u = γλ: I⁺ and I⁻ are the active coordinates, A the zero
+//! ones, and B those in the relative band ||w| − u| ≤ τ·max(|w|, u). Each block has a step of its own, γ = 1/‖∇²F_gg‖ (bounded by a trace), so
+//! the band changes neither with the unit of a column nor with that of the target. On a zero block γ cancels: | |∇_jF| − λ_j | ≤ τ·max(|∇_jF|, λ_j).
+//! On a nonzero one |w| − u = |y|: a coefficient is biactive where it is a tiny part of the step that made it.
 
+use crate::design::DesignMatrix;
+use crate::loss::Loss;
+use crate::lower::{Hyperparameters, Solution, SparseGlm};
 use crate::penalty::Penalty;
 
-use crate::lower::{Hyperparameters, Solution};
+use super::Selection;
 
 /// Where a block stands at the solution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,7 +19,7 @@ pub enum BlockState {
     Active,
     /// Zero, and staying zero for small changes of λ.
     Zero,
-    /// Zero, with its optimality condition holding with equality: on a kink.
+    /// On a kink: zero, or as good as zero, with its optimality condition holding with equality.
     Biactive,
 }
 
@@ -26,35 +31,48 @@ pub struct Partition {
 }
 
 impl Partition {
-    /// Relative width τ of the biactive band: a hundred times what a relative gap of 1e-10 leaves uncertain.
-    pub const BAND: f64 = 1e-8;
-
-    /// Partitions the blocks at `solution`, whose loss gradient on a zero block is `solution.correlations` there.
-    pub fn new<P: Penalty>(
-        penalty: &P,
+    /// Partitions the blocks at `solution` in the band of `selection`.
+    pub fn new<D: DesignMatrix, L: Loss, P: Penalty>(
+        problem: &SparseGlm<'_, D, L, P>,
         hyperparameters: &Hyperparameters,
         solution: &Solution,
-        band: f64,
+        selection: Selection,
     ) -> Self {
-        let blocks = penalty.blocks();
+        let blocks = problem.penalty.blocks();
+        // ‖∇f(z) − ∇f(z*)‖² ≤ 2·MAX_CURVATURE·gap for a convex loss with Lipschitz slopes, and |∇_g − ∇_g*| ≤ ‖A_g‖ times that.
+        let uncertainty = if selection.residual_enlarged {
+            (2.0 * L::MAX_CURVATURE * solution.gap.max(0.0)).sqrt()
+        } else {
+            0.0
+        };
         let mut block = Vec::new();
         let states = (0..blocks.len())
             .map(|g| {
                 let lambda = hyperparameters.lambda[g];
-                if lambda == 0.0
-                    || blocks.members(g).iter().any(|&j| solution.coefficients[j as usize] != 0.0)
-                {
+                let is_zero = blocks.members(g).iter().all(|&j| solution.coefficients[j as usize] == 0.0);
+                if lambda == 0.0 {
                     return BlockState::Active;
                 }
                 if lambda == f64::INFINITY {
                     return BlockState::Zero;
                 }
-                blocks.gather(g, &solution.correlations, &mut block);
-                let norm = penalty.dual_norm(&block);
-                if (norm - lambda).abs() <= band * norm.max(lambda) || norm > lambda {
+                // Without an allowance for the gap, a zero block needs no ‖A_g‖.
+                let square = if is_zero && uncertainty == 0.0 { 0.0 } else { problem.block_norm(g).powi(2) };
+                let allowance = uncertainty * square.sqrt();
+                if is_zero {
+                    blocks.gather(g, &solution.correlations, &mut block);
+                    let norm = problem.penalty.dual_norm(&block);
+                    let in_band = (norm - lambda).abs() <= selection.band * norm.max(lambda) + allowance;
+                    return if in_band || norm > lambda { BlockState::Biactive } else { BlockState::Zero };
+                }
+                blocks.gather(g, &solution.coefficients, &mut block);
+                let size = block.iter().map(|y| y * y).sum::<f64>().sqrt();
+                let inverse_step = L::MAX_CURVATURE * square + hyperparameters.ridge;
+                let prox_argument = inverse_step * size + lambda;
+                if inverse_step * size <= selection.band * prox_argument + allowance {
                     BlockState::Biactive
                 } else {
-                    BlockState::Zero
+                    BlockState::Active
                 }
             })
             .collect();

@@ -8,7 +8,7 @@ mod sparse_glm;
 mod working_set;
 
 use crate::Result;
-use crate::hypergradient::BiactivePolicy;
+use crate::hypergradient::Selection;
 use crate::outer::Accuracy;
 
 pub use curvature::Curvature;
@@ -109,7 +109,7 @@ pub trait LowerLevel: Sync {
         hyperparameters: &Hyperparameters,
         solution: &Solution,
         upper: &UpperGradient<'_>,
-        policy: BiactivePolicy,
+        selection: Selection,
         accuracy: Accuracy,
     ) -> Result<Adjoint>;
 }

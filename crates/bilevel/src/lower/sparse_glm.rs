@@ -11,7 +11,7 @@ use std::sync::{Mutex, OnceLock};
 use rayon::prelude::*;
 
 use crate::design::DesignMatrix;
-use crate::hypergradient::{self, BiactivePolicy, Direction, OneSided};
+use crate::hypergradient::{self, Direction, OneSided, Selection};
 use crate::loss::Loss;
 use crate::outer::Accuracy;
 use crate::penalty::Penalty;
@@ -134,13 +134,7 @@ impl<'a, D: DesignMatrix, L: Loss, P: Penalty> SparseGlm<'a, D, L, P> {
     /// intercept, say, which would otherwise ask for a coefficient that cannot help, and keep a small λ from ever meeting its condition.
     pub(super) fn correlations_into(&self, slopes: &[f64], out: &mut [f64]) {
         self.design.transpose_product_into(slopes, out);
-        // Single precision is plenty for the size of a rounding error.
-        #[allow(clippy::cast_possible_truncation)]
-        let norm = |j: usize| {
-            let square = self.design.column_weighted_square(j, self.sample_weights);
-            square.sqrt().min(f64::from(f32::MAX)) as f32
-        };
-        let norms = self.column_norms.get_or_init(|| (0..out.len()).into_par_iter().map(norm).collect());
+        let norms = self.column_norms();
         let terms = slopes.iter().zip(self.sample_weights).filter(|(_, s)| **s > 0.0);
         let size = terms.map(|(slope, s)| slope * slope / s).sum::<f64>().sqrt();
         // Errors of a sum of n terms grow as √n; by Cauchy and Schwarz the terms add up to at most ‖a_j‖·‖f'‖.
@@ -149,6 +143,24 @@ impl<'a, D: DesignMatrix, L: Loss, P: Penalty> SparseGlm<'a, D, L, P> {
             .zip(norms)
             .filter(|(c, norm)| c.abs() <= rounding * f64::from(**norm))
             .for_each(|(c, _)| *c = 0.0);
+    }
+
+    /// √(Σ s a_j²) of each column.
+    fn column_norms(&self) -> &[f32] {
+        // Single precision is plenty for the size of a rounding error, or of a step.
+        #[allow(clippy::cast_possible_truncation)]
+        let norm = |j: usize| {
+            let square = self.design.column_weighted_square(j, self.sample_weights);
+            square.sqrt().min(f64::from(f32::MAX)) as f32
+        };
+        self.column_norms.get_or_init(|| (0..self.design.n_columns()).into_par_iter().map(norm).collect())
+    }
+
+    /// √(Σ s a_j²) over the columns of a block.
+    pub(crate) fn block_norm(&self, g: usize) -> f64 {
+        let norms = self.column_norms();
+        let square = |&j: &u32| f64::from(norms[j as usize]).powi(2);
+        self.penalty.blocks().members(g).iter().map(square).sum::<f64>().sqrt()
     }
 
     /// The model without features.
@@ -421,11 +433,11 @@ impl<D: DesignMatrix, L: Loss, P: Penalty> LowerLevel for SparseGlm<'_, D, L, P>
         hyperparameters: &Hyperparameters,
         solution: &Solution,
         upper: &UpperGradient<'_>,
-        policy: BiactivePolicy,
+        selection: Selection,
         accuracy: Accuracy,
     ) -> Result<Adjoint> {
         self.check(hyperparameters)?;
         self.check_lengths(solution, upper)?;
-        hypergradient::implicit(self, hyperparameters, solution, upper, policy, accuracy)
+        hypergradient::implicit(self, hyperparameters, solution, upper, selection, accuracy)
     }
 }

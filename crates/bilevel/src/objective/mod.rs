@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 use crate::Result;
 use crate::criterion::{Criterion, CriterionValue};
-use crate::hypergradient::BiactivePolicy;
+use crate::hypergradient::Selection;
 use crate::lower::{Adjoint, Hyperparameters, LowerLevel, Solution, UpperGradient};
 use crate::outer::{Evaluation, Objective, Request};
 use crate::parametrization::Parametrization;
@@ -188,7 +188,7 @@ impl<M: LowerLevel, C: Criterion> Part<M, C> {
             warm_start: &self.adjoint_start,
         };
         let mut adjoint =
-            self.lower.adjoint(hyperparameters, solution, &upper, request.policy, request.accuracy)?;
+            self.lower.adjoint(hyperparameters, solution, &upper, request.selection, request.accuracy)?;
         self.adjoint_start = std::mem::take(&mut adjoint.warm_start);
         Ok(Contribution { split, value, adjoint: Some(adjoint) })
     }
@@ -260,6 +260,6 @@ pub(crate) fn mean_and_standard_error(values: impl Iterator<Item = f64> + Clone)
 }
 
 /// The request that asks for everything as exactly as possible.
-pub fn tight(policy: BiactivePolicy) -> Request {
-    Request { accuracy: crate::outer::Accuracy::TIGHT, policy, gradient: true }
+pub fn tight(selection: impl Into<Selection>) -> Request {
+    Request { accuracy: crate::outer::Accuracy::TIGHT, selection: selection.into(), gradient: true }
 }

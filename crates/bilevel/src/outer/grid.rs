@@ -10,7 +10,7 @@ use super::search::{Point, Search};
 use super::{
     AccuracySchedule, Bounds, Evaluation, Monitor, Objective, OuterOptimizer, OuterResult, StopReason,
 };
-use crate::hypergradient::BiactivePolicy;
+use crate::hypergradient::Selection;
 use crate::{Error, Result};
 
 /// Settings of [`Grid`].
@@ -20,7 +20,7 @@ pub struct GridSettings {
     /// Points along each parameter, at least 2; default 100 for one parameter and 20 for two.
     pub points: Option<usize>,
     /// Policy for the gradient of the answer; default self-consistent.
-    pub policy: BiactivePolicy,
+    pub selection: Selection,
     /// Accuracy of the lower level; default from 1e-6 to 1e-10.
     pub accuracy: AccuracySchedule,
 }
@@ -67,7 +67,7 @@ impl Grid {
         start: &[f64],
         monitor: &mut dyn Monitor,
     ) -> Result<GridResult> {
-        let mut search = Search::new(objective, monitor, self.settings.policy, self.settings.accuracy)?;
+        let mut search = Search::new(objective, monitor, self.settings.selection, self.settings.accuracy)?;
         let grid = self.points(&search.bounds)?;
         if !start.is_empty() {
             search.begin(start)?;

@@ -22,7 +22,7 @@ use super::bundle::shortest_combination;
 use super::line_search::{Found, LineSearch, WolfeSettings, weak_wolfe};
 use super::search::{PlateauCounter, Point, Search, require_fraction, require_positive};
 use super::{AccuracySchedule, Bounds, Monitor, Objective, OuterOptimizer, OuterResult, StopReason};
-use crate::hypergradient::BiactivePolicy;
+use crate::hypergradient::Selection;
 use crate::{Error, Result};
 
 /// Relative curvature sᵀy/(‖s‖‖y‖) below which a pair is left out.
@@ -44,8 +44,8 @@ pub struct LbfgsSettings {
     /// Number of pairs kept; default 50 for up to 200 parameters and 10 beyond: around a kink the pairs must span the space to turn along it,
     /// and where that is cheap it pays.
     pub memory: Option<usize>,
-    /// Policy at biactive coordinates; default self-consistent.
-    pub policy: BiactivePolicy,
+    /// How biactive coordinates are told and treated; default self-consistent, in a band of 1e-8.
+    pub selection: Selection,
     /// Accuracy of the lower level; default from 1e-6 to 1e-10.
     pub accuracy: AccuracySchedule,
     /// Length of the first trial step, and of the first after the memory was emptied; default 1.
@@ -72,7 +72,7 @@ impl Default for LbfgsSettings {
     fn default() -> Self {
         Self {
             memory: None,
-            policy: BiactivePolicy::default(),
+            selection: Selection::default(),
             accuracy: AccuracySchedule::default(),
             initial_step: 1.0,
             sufficient: 1e-4,
@@ -106,7 +106,7 @@ impl OuterOptimizer for Lbfgs {
         monitor: &mut dyn Monitor,
     ) -> Result<OuterResult> {
         self.check()?;
-        let mut search = Search::new(objective, monitor, self.settings.policy, self.settings.accuracy)?;
+        let mut search = Search::new(objective, monitor, self.settings.selection, self.settings.accuracy)?;
         let point = search.begin(start)?;
         let reason = self.descend(&mut search, point)?;
         search.finish(reason)

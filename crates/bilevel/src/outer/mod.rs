@@ -59,7 +59,7 @@ use std::ops::ControlFlow;
 use serde::{Deserialize, Serialize};
 
 use crate::Result;
-use crate::hypergradient::BiactivePolicy;
+use crate::hypergradient::Selection;
 
 pub use accuracy::AccuracySchedule;
 pub use bounds::Bounds;
@@ -94,8 +94,8 @@ impl Default for Accuracy {
 pub struct Request {
     /// How exactly.
     pub accuracy: Accuracy,
-    /// Which biactive coordinates enter the adjoint system.
-    pub policy: BiactivePolicy,
+    /// How biactive coordinates are told, and which of them enter the adjoint system.
+    pub selection: Selection,
     /// Whether the hypergradient is wanted; without it [`Evaluation::gradient`] is empty.
     pub gradient: bool,
 }

@@ -16,7 +16,7 @@ use super::bounds::norm;
 use super::search::{PlateauCounter, Point, Search, require_fraction, require_positive};
 use super::{AccuracySchedule, Monitor, Objective, OuterOptimizer, OuterResult, StopReason};
 use crate::Result;
-use crate::hypergradient::BiactivePolicy;
+use crate::hypergradient::Selection;
 
 /// Length t_k of step k = 0, 1, ….
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -53,8 +53,8 @@ impl Default for StepRule {
 pub struct NbaSettings {
     /// How long the steps are; default backtracking.
     pub rule: StepRule,
-    /// Policy at biactive coordinates; default self-consistent.
-    pub policy: BiactivePolicy,
+    /// How biactive coordinates are told and treated; default self-consistent, in a band of 1e-8.
+    pub selection: Selection,
     /// Accuracy of the lower level; default from 1e-6 to 1e-10.
     pub accuracy: AccuracySchedule,
     /// Largest number of steps; default 60.
@@ -71,7 +71,7 @@ impl Default for NbaSettings {
     fn default() -> Self {
         Self {
             rule: StepRule::default(),
-            policy: BiactivePolicy::default(),
+            selection: Selection::default(),
             accuracy: AccuracySchedule::default(),
             max_steps: 60,
             patience: 5,
@@ -100,7 +100,7 @@ impl OuterOptimizer for Nba {
         monitor: &mut dyn Monitor,
     ) -> Result<OuterResult> {
         self.check()?;
-        let mut search = Search::new(objective, monitor, self.settings.policy, self.settings.accuracy)?;
+        let mut search = Search::new(objective, monitor, self.settings.selection, self.settings.accuracy)?;
         let point = search.begin(start)?;
         let reason = self.descend(&mut search, point)?;
         search.finish(reason)

@@ -18,15 +18,15 @@ use serde::{Deserialize, Serialize};
 use super::nba::normalized_step;
 use super::search::{PlateauCounter, Point, Search, require_fraction, require_positive};
 use super::{AccuracySchedule, Monitor, Objective, OuterOptimizer, OuterResult, StopReason};
-use crate::hypergradient::BiactivePolicy;
+use crate::hypergradient::{BiactivePolicy, Selection};
 use crate::{Error, Result};
 
 /// Settings of [`Ntrba`].
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct NtrbaSettings {
-    /// Policy at biactive coordinates; default self-consistent.
-    pub policy: BiactivePolicy,
+    /// How biactive coordinates are told and treated; default self-consistent, in a band of 1e-8.
+    pub selection: Selection,
     /// Whether a rejected step is tried again with the `Null` policy; default yes.
     pub null_fallback: bool,
     /// Accuracy of the lower level; default from 1e-6 to 1e-10.
@@ -56,7 +56,7 @@ pub struct NtrbaSettings {
 impl Default for NtrbaSettings {
     fn default() -> Self {
         Self {
-            policy: BiactivePolicy::default(),
+            selection: Selection::default(),
             null_fallback: true,
             accuracy: AccuracySchedule::default(),
             initial_radius: 0.1,
@@ -92,7 +92,7 @@ impl OuterOptimizer for Ntrba {
         monitor: &mut dyn Monitor,
     ) -> Result<OuterResult> {
         self.check()?;
-        let mut search = Search::new(objective, monitor, self.settings.policy, self.settings.accuracy)?;
+        let mut search = Search::new(objective, monitor, self.settings.selection, self.settings.accuracy)?;
         let point = search.begin(start)?;
         let reason = self.descend(&mut search, point)?;
         search.finish(reason)
@@ -147,7 +147,7 @@ impl Ntrba {
         let gradient = point.evaluation.gradient.clone();
         let accepted = self.trial(search, point, &gradient, radius)?;
         let fallback = self.settings.null_fallback
-            && self.settings.policy != BiactivePolicy::Null
+            && self.settings.selection.policy != BiactivePolicy::Null
             && point.evaluation.biactive > 0;
         if accepted.is_some() || !fallback {
             return Ok(accepted);

@@ -18,7 +18,7 @@ use super::bracket::{Bracket, End};
 use super::grid::axis;
 use super::search::{Point, Search};
 use super::{AccuracySchedule, Evaluation, Monitor, Objective, OuterOptimizer, OuterResult, StopReason};
-use crate::hypergradient::BiactivePolicy;
+use crate::hypergradient::Selection;
 use crate::{Error, Result};
 
 /// Improvements below this are never asked for, whatever the scale of Φ.
@@ -57,8 +57,8 @@ pub struct ScalarSettings {
     pub exploration: f64,
     /// Largest number of evaluations for refinement and exploration; default 60.
     pub max_refinements: usize,
-    /// Policy at biactive coordinates; default self-consistent.
-    pub policy: BiactivePolicy,
+    /// How biactive coordinates are told and treated; default self-consistent, in a band of 1e-8.
+    pub selection: Selection,
     /// Accuracy of the walk, and (as the tightest) of the refinement; default from 1e-6 to 1e-10.
     pub accuracy: AccuracySchedule,
 }
@@ -71,7 +71,7 @@ impl Default for ScalarSettings {
             tolerance: 1e-9,
             exploration: 1e-7,
             max_refinements: 60,
-            policy: BiactivePolicy::default(),
+            selection: Selection::default(),
             accuracy: AccuracySchedule::default(),
         }
     }
@@ -136,7 +136,7 @@ impl ScalarSearch {
         monitor: &mut dyn Monitor,
     ) -> Result<ScalarResult> {
         let settings = &self.settings;
-        let mut search = Search::new(objective, monitor, settings.policy, settings.accuracy)?;
+        let mut search = Search::new(objective, monitor, settings.selection, settings.accuracy)?;
         let grid = self.grid(&search, start)?;
         let mut curve = Curve { samples: Vec::with_capacity(grid.len()) };
         let reason = match self.walk(&mut search, &mut curve, &grid, start)? {

@@ -10,7 +10,7 @@ use super::{
     Accuracy, AccuracySchedule, Bounds, Evaluation, Monitor, Objective, OuterResult, Progress, Request,
     StopReason,
 };
-use crate::hypergradient::BiactivePolicy;
+use crate::hypergradient::{BiactivePolicy, Selection};
 use crate::{Error, Result};
 
 /// Largest ratio of a gradient's error bound to the projected gradient's norm at which its direction is trusted without a tighter solve:
@@ -53,7 +53,7 @@ pub(super) struct Search<'a> {
     monitor: &'a mut dyn Monitor,
     pub bounds: Bounds,
     pub accuracy: AccuracySchedule,
-    pub policy: BiactivePolicy,
+    pub selection: Selection,
     evaluations: usize,
     steps: usize,
     best: Option<Candidate>,
@@ -65,7 +65,7 @@ impl<'a> Search<'a> {
     pub fn new(
         objective: &'a mut dyn Objective,
         monitor: &'a mut dyn Monitor,
-        policy: BiactivePolicy,
+        selection: Selection,
         accuracy: AccuracySchedule,
     ) -> Result<Self> {
         let bounds = Bounds::of(objective)?;
@@ -74,7 +74,7 @@ impl<'a> Search<'a> {
             monitor,
             bounds,
             accuracy,
-            policy,
+            selection,
             evaluations: 0,
             steps: 0,
             best: None,
@@ -116,22 +116,22 @@ impl<'a> Search<'a> {
 
     /// Φ(θ) without its gradient.
     pub fn value(&mut self, theta: &[f64]) -> Result<Evaluation> {
-        self.ask(theta, false, self.policy)
+        self.ask(theta, false, self.selection)
     }
 
     /// Φ(θ) with its gradient.
     pub fn at(&mut self, theta: Vec<f64>) -> Result<Point> {
-        let evaluation = self.ask(&theta, true, self.policy)?;
+        let evaluation = self.ask(&theta, true, self.selection)?;
         Ok(Point { theta, evaluation })
     }
 
     /// Φ(θ) with the gradient that another policy selects.
     pub fn with_policy(&mut self, theta: &[f64], policy: BiactivePolicy) -> Result<Evaluation> {
-        self.ask(theta, true, policy)
+        self.ask(theta, true, Selection { policy, ..self.selection })
     }
 
-    fn ask(&mut self, theta: &[f64], gradient: bool, policy: BiactivePolicy) -> Result<Evaluation> {
-        let request = Request { accuracy: self.accuracy.current, policy, gradient };
+    fn ask(&mut self, theta: &[f64], gradient: bool, selection: Selection) -> Result<Evaluation> {
+        let request = Request { accuracy: self.accuracy.current, selection, gradient };
         let mut evaluation = self.objective.evaluate(theta, request)?;
         self.evaluations += 1;
         if evaluation.value.is_nan() {

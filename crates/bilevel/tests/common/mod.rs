@@ -6,7 +6,7 @@ pub mod reference;
 use bilevel::criterion::ValidationLoss;
 use bilevel::data::{Split, Target, kfold};
 use bilevel::design::{CscMatrix, DenseMatrix, Design};
-use bilevel::hypergradient::BiactivePolicy;
+use bilevel::hypergradient::Selection;
 use bilevel::loss::Loss;
 use bilevel::lower::SparseGlm;
 use bilevel::objective::SplitObjective;
@@ -103,7 +103,7 @@ pub fn objective<'a, L: Loss, P: Penalty>(
 /// Returns `false` without judging where a kink is near: a biactive block, or a support that differs across the stencil.
 pub fn gradient_matches_differences(objective: &mut dyn Objective, theta: &[f64]) -> bool {
     const STEP: f64 = 2e-4;
-    let request = Request { accuracy: EXACT, policy: BiactivePolicy::SelfConsistent, gradient: true };
+    let request = Request { accuracy: EXACT, selection: Selection::default(), gradient: true };
     let center = objective.evaluate(theta, request).unwrap();
     if center.biactive > 0 {
         return false;

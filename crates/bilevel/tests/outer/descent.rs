@@ -182,7 +182,7 @@ fn a_rejected_step_is_tried_once_with_the_null_policy_and_only_where_something_i
             (vec![-10.0], vec![10.0])
         }
         fn evaluate(&mut self, theta: &[f64], request: Request) -> Result<Evaluation> {
-            let sign = if request.policy == BiactivePolicy::Null { 1.0 } else { -1.0 };
+            let sign = if request.selection.policy == BiactivePolicy::Null { 1.0 } else { -1.0 };
             Ok(Evaluation {
                 value: 1.0 + theta[0].powi(2),
                 standard_error: 0.0,

@@ -61,8 +61,10 @@ impl<'a, L: Loss, P: Penalty + Send> Climb<'_, 'a, '_, L, P> {
             let method = self.method(kind, best.result.evaluation.support_size);
             let stage = self.stage(&format!("{name}, half {}", half + 1), kind, maps, &method, start)?;
             self.objective.set_active(&judges)?;
-            self.objective
-                .evaluate(&stage.result.theta, Request { gradient: false, ..tight(self.settings.policy) })?;
+            self.objective.evaluate(
+                &stage.result.theta,
+                Request { gradient: false, ..tight(self.settings.selection()) },
+            )?;
             judged.extend(self.objective.validation_samples());
             let stopped = self.interrupted;
             last = Some(stage);

@@ -25,7 +25,7 @@ pub(super) const FEWEST_STEPS: usize = 5;
 impl<L: Loss, P: Penalty + Send> Climb<'_, '_, '_, L, P> {
     pub(super) fn scalar_search(&self, points: usize) -> ScalarSearch {
         let mut settings =
-            ScalarSettings { points, policy: self.settings.policy, ..ScalarSettings::default() };
+            ScalarSettings { points, selection: self.settings.selection(), ..ScalarSettings::default() };
         // Slopes along the walk only tell which brackets to refine; four digits are plenty for that.
         settings.accuracy.current.adjoint_residual = 1e-4;
         // Looking for dips between the points of the walk costs about twenty tight solves; where those are dear, the walk itself is fine enough,
@@ -60,8 +60,8 @@ impl<L: Loss, P: Penalty + Send> Climb<'_, '_, '_, L, P> {
 
     /// The outer method of a stage with more than one parameter, or the one that was asked for.
     pub(super) fn method(&self, kind: WeightsKind, support_size: f64) -> Method {
-        let (policy, max_steps) = (
-            self.settings.policy,
+        let (selection, max_steps) = (
+            self.settings.selection(),
             self.affordable_steps(support_size).max(FEWEST_STEPS.min(self.settings.max_outer)),
         );
         let automatic = if kind == WeightsKind::Feature { OuterKind::Ntrba } else { OuterKind::Lbfgs };
@@ -70,18 +70,18 @@ impl<L: Loss, P: Penalty + Send> Climb<'_, '_, '_, L, P> {
             other => other,
         };
         Method::Other(match wanted {
-            OuterKind::Ntrba => {
-                Box::new(Ntrba { settings: NtrbaSettings { policy, max_steps, ..NtrbaSettings::default() } })
-            }
+            OuterKind::Ntrba => Box::new(Ntrba {
+                settings: NtrbaSettings { selection, max_steps, ..NtrbaSettings::default() },
+            }),
             OuterKind::Nba => {
-                Box::new(Nba { settings: NbaSettings { policy, max_steps, ..NbaSettings::default() } })
+                Box::new(Nba { settings: NbaSettings { selection, max_steps, ..NbaSettings::default() } })
             }
             OuterKind::Grid => Box::new(Grid::default()),
             // Progress of less than a millionth of the criterion in five steps, or slopes of less than a ten-thousandth per e-fold, are below
             // anything that its standard error can see.
             _ => Box::new(Lbfgs {
                 settings: LbfgsSettings {
-                    policy,
+                    selection,
                     max_steps,
                     plateau: 1e-6,
                     stationarity: 1e-4,
