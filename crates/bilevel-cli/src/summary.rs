@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use bilevel::data::Task;
-use bilevel::fit::{Fit, FitRecord, LossKind, ScoreRecord, WeightsKind};
+use bilevel::fit::{Fit, FitRecord, LossKind, ScoreRecord, Verdict, WeightsKind};
 use bilevel::outer::StopReason;
 use serde_json::{Value, json};
 
@@ -107,8 +107,15 @@ fn certificate(record: &FitRecord) -> String {
         Some((left, right)) => {
             format!("stationary at a kink (slope {} below, {} above)", rough(left), rough(right))
         }
-        None if certificate.stationary => "stationary".to_string(),
-        None => "not proven stationary".to_string(),
+        None => match &certificate.verdict {
+            Verdict::Stationary => "stationary".to_string(),
+            Verdict::Within { epsilon } => format!("stationary within {}", rough(*epsilon)),
+            Verdict::Descends { name, upwards, slope, .. } => {
+                let way = if *upwards { "raising" } else { "lowering" };
+                format!("not stationary: {way} {name} has slope {}", rough(*slope))
+            }
+            Verdict::Unknown { .. } => "not proven stationary".to_string(),
+        },
     };
     let mut text = format!(
         "{verdict}; hypergradient norm {} ± {}, gap {}",

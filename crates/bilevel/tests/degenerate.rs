@@ -369,7 +369,7 @@ fn vectors_and_directions_of_another_problem_are_refused_in_a_sentence() {
     let solution = problem.solve(&at, None, EXACT).unwrap();
     let derivative = |omega: &[f64], lambda: &[(u32, f64)]| {
         let upper = UpperGradient { predictor: omega, curvature: &[0.0; 12], warm_start: &[] };
-        problem.one_sided_derivative(&at, &solution, &upper, Direction { lambda, ridge: 0.0 })
+        problem.critical_cone(&at, &solution, &upper)?.slope(Direction { lambda, ridge: 0.0 })
     };
     assert!(derivative(&[1.0; 12], &[(0, 1.0), (2, -1.0)]).is_ok());
     for (omega, lambda) in [

@@ -35,16 +35,17 @@ impl<L: Loss, P: Penalty> Case<'_, L, P> {
         self.criterion.evaluate(&solution.predictor).value
     }
 
-    fn derivative(&self, solution: &Solution) -> OneSided {
+    fn derivative(&self, solution: &Solution) -> (OneSided, Vec<u32>) {
         let measured = self.criterion.evaluate(&solution.predictor);
         let upper =
             UpperGradient { predictor: &measured.gradient, curvature: &measured.curvature, warm_start: &[] };
         let direction = Direction { lambda: &self.direction, ridge: self.ridge_direction };
-        self.problem.one_sided_derivative(&self.at, solution, &upper, direction).unwrap()
+        let cone = self.problem.critical_cone(&self.at, solution, &upper).unwrap();
+        (cone.slope(direction).unwrap(), cone.biactive().to_vec())
     }
 
     /// (derivative, difference), unless the support changes between the points that the difference is made of.
-    fn compare(&self, solution: &Solution) -> Option<(OneSided, f64)> {
+    fn compare(&self, solution: &Solution) -> Option<((OneSided, Vec<u32>), f64)> {
         let step = 5e-6 * self.at.lambda.iter().copied().fold(0.0, f64::max);
         let points: Vec<Solution> =
             [step, 2.0 * step, 3.0 * step].iter().map(|t| self.solve(*t, solution)).collect();
@@ -69,7 +70,7 @@ fn check<L: Loss, P: Penalty>(
     penalty: &P,
     ridge: f64,
     seed: u64,
-) -> Option<(OneSided, f64)> {
+) -> Option<((OneSided, Vec<u32>), f64)> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let n = targets.len();
     let rows: Vec<usize> = (0..n).collect();
@@ -111,16 +112,16 @@ fn at_kinks_the_critical_cone_gives_the_one_sided_differences() {
             check(&data, &data.signs, Logistic, &group, ridge, seed),
         ];
         for (k, pair) in found.into_iter().enumerate() {
-            let Some((derivative, difference)) = pair else {
+            let Some(((derivative, biactive), difference)) = pair else {
                 skipped += 1;
                 continue;
             };
-            if derivative.biactive.is_empty() {
+            if biactive.is_empty() {
                 continue;
             }
             judged += 1;
             leaving += derivative.leaving.len();
-            staying += derivative.biactive.len() - derivative.leaving.len();
+            staying += biactive.len() - derivative.leaving.len();
             let error = (derivative.slope - difference).abs();
             assert!(
                 error <= 1e-5 * difference.abs() + 1e-9,

@@ -1,6 +1,6 @@
 //! The certificate in plain words: each number, what it means, and whether it is a proof.
 
-use bilevel::fit::Fit;
+use bilevel::fit::{Fit, Verdict};
 use maud::{Markup, html};
 
 use crate::text::{count, counted, number, significant};
@@ -159,19 +159,35 @@ fn stationarity(fit: &Fit) -> Statement {
                     significant(right, 2)
                 ),
                 None => format!(
-                    "to first order and within the tolerance {tolerance}: no small change of the learned parameters improves the criterion."
+                    "to first order and within the tolerance {tolerance}: no learned parameter, changed alone, improves the criterion. One-sided \
+                     slopes show it, which are exact also where a feature sits on the fence."
                 ),
             },
         }
     } else {
+        let (value, meaning) = match &certificate.verdict {
+            Verdict::Descends { name, upwards, slope, .. } => (
+                "no",
+                format!(
+                    "the criterion still falls where {name} is {}, by {} per e-fold to first order; the tolerance is {tolerance}. The answer is \
+                     the best that the search has seen within its limits.",
+                    if *upwards { "raised" } else { "lowered" },
+                    significant(-slope, 2)
+                ),
+            ),
+            Verdict::Unknown { reason } => (
+                "open",
+                format!("{reason}. The answer may still be good: it is the best that the search has seen."),
+            ),
+            _ => {
+                ("open", "The answer may still be good: it is the best that the search has seen.".to_string())
+            }
+        };
         Statement {
             name: "No small change helps",
-            value: "open".into(),
+            value: value.into(),
             standing: Standing::NotProven,
-            meaning: format!(
-                "The slope and the kinks do not show it within the tolerance {tolerance}. The answer may still be good: it is the best that the \
-                 search has seen."
-            ),
+            meaning,
         }
     }
 }

@@ -4,7 +4,7 @@ use bilevel::data::{Classes, FeatureNames, SplitSettings, Task};
 use bilevel::fit::{
     CertificateRecord, CriterionRecord, CurvePoint, DataRecord, Fit, FitRecord, FitSettings, LossKind,
     LowerLevelRecord, Model, OuterRecord, PredictionOrigin, Predictions, SCHEMA_VERSION, ScoreRecord,
-    SecondsRecord, StageRecord, WeightsKind, WeightsRecord,
+    SecondsRecord, StageRecord, Verdict, WeightsKind, WeightsRecord,
 };
 use bilevel::outer::{Step, StopReason};
 
@@ -230,6 +230,7 @@ pub fn degenerate() -> Fit {
         hypergradient_error_bound: f64::INFINITY,
         biactive: 0,
         one_sided_slopes: None,
+        verdict: Verdict::Unknown { reason: "the hypergradient is not finite".into() },
         stationary: false,
         stationarity_tolerance: f64::NAN,
         lambda_range: None,
@@ -389,6 +390,7 @@ fn record(
             hypergradient_error_bound: 1.3e-8,
             biactive: 0,
             one_sided_slopes: None,
+            verdict: Verdict::Within { epsilon: 4.2e-6 },
             stationary: true,
             stationarity_tolerance: 1e-5,
             lambda_range: Some((4.6e-5, 0.46)),

@@ -10,6 +10,7 @@ use crate::lower::{Hyperparameters, LowerLevel, Solution, SparseGlm};
 use crate::outer::Accuracy;
 use crate::penalty::Penalty;
 
+use super::certify;
 use super::climb::{Lower, Stage, Summit};
 use super::prepare::Prepared;
 use super::{
@@ -18,8 +19,6 @@ use super::{
     WeightsRecord, score,
 };
 
-/// A point is called stationary if no parameter, changed by a factor e, would to first order change the criterion by more than this part of it.
-const STATIONARITY: f64 = 1e-4;
 /// θ is recorded up to this length.
 const LONGEST_THETA: usize = 1000;
 
@@ -136,13 +135,7 @@ fn certificate<L: Loss, P: Penalty>(
     solution: &Solution,
 ) -> CertificateRecord {
     let evaluation = &best.result.evaluation;
-    let tolerance = STATIONARITY * evaluation.value.abs().max(f64::MIN_POSITIVE);
     let norm = evaluation.gradient.iter().map(|g| g * g).sum::<f64>().sqrt();
-    let stationary = match best.one_sided {
-        // At a kink the slope jumps from negative to positive: neither direction descends.
-        Some((left, right)) => left <= tolerance && right >= -tolerance,
-        None => norm + evaluation.gradient_error_bound <= tolerance && evaluation.biactive == 0,
-    };
     CertificateRecord {
         residual: problem.forward_backward_residual(&best.hyperparameters, solution),
         relative_gap: solution.relative_gap,
@@ -150,8 +143,9 @@ fn certificate<L: Loss, P: Penalty>(
         hypergradient_error_bound: evaluation.gradient_error_bound,
         biactive: evaluation.biactive,
         one_sided_slopes: best.one_sided.filter(|(left, right)| left.is_finite() && right.is_finite()),
-        stationary,
-        stationarity_tolerance: tolerance,
+        stationary: best.verdict.is_stationary(),
+        verdict: best.verdict.clone(),
+        stationarity_tolerance: certify::tolerance(evaluation.value),
         lambda_range,
     }
 }

@@ -32,7 +32,7 @@ use crate::penalty::Penalty;
 use super::observer::Observer;
 use super::prepare::{self, Prepared};
 use super::replay::{Journal, Journaled};
-use super::{CurvePoint, FitSettings, OuterKind, StageRecord, WeightsKind};
+use super::{CurvePoint, FitSettings, OuterKind, StageRecord, Verdict, WeightsKind, certify};
 use methods::FEWEST_STEPS;
 
 pub(super) type Lower<'a, L, P> = SparseGlm<'a, ScaledDesign<'a, Design>, L, P>;
@@ -58,6 +58,7 @@ pub(super) struct Stage {
     pub(super) method: &'static str,
     /// Whether the scalar search has shown the point to be a minimum from both sides.
     pub(super) one_sided: Option<(f64, f64)>,
+    pub(super) verdict: Verdict,
 }
 
 /// What the climb came to.
@@ -392,6 +393,10 @@ impl<'c, 'a, 'o, L: Loss, P: Penalty + Send> Climb<'c, 'a, 'o, L, P> {
         let request = tight(self.settings.selection());
         let one_sided = if n_parameters == 1 { Some(self.one_sided_slopes(result.theta[0])?) } else { None };
         let evaluation = self.objective.evaluate(&result.theta, request)?;
+        let verdict = match one_sided {
+            Some(slopes) => certify::between(slopes, &evaluation),
+            None => certify::along_coordinates(&mut self.objective, &result.theta, &evaluation),
+        };
         let of_splits = self.objective.hyperparameters(&result.theta);
         Ok(Stage {
             kind,
@@ -405,6 +410,7 @@ impl<'c, 'a, 'o, L: Loss, P: Penalty + Send> Climb<'c, 'a, 'o, L, P> {
             of_splits,
             method: label,
             one_sided,
+            verdict: verdict.named(of_final.as_ref()),
         })
     }
 

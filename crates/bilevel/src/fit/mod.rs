@@ -1,6 +1,7 @@
 //! The one entry point: data and settings in, a fitted model with its certificate out.
 
 mod answer;
+mod certify;
 mod climb;
 mod gradcheck;
 mod observer;
@@ -23,7 +24,7 @@ pub use observer::{JournalEntry, Observer, Silent, WarmStart};
 pub use record::{
     CertificateRecord, CriterionRecord, CurvePoint, DataRecord, Fit, FitRecord, LowerLevelRecord, Model,
     OuterRecord, PredictionOrigin, Predictions, SCHEMA_VERSION, ScoreRecord, SecondsRecord, StageRecord,
-    WeightsRecord,
+    Verdict, WeightsRecord,
 };
 pub use replay::resumable;
 pub use score::score;

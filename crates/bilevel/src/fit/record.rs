@@ -107,6 +107,42 @@ pub struct StageRecord {
     pub stop_reason: StopReason,
 }
 
+/// What is proven about θ being a minimum, as far as single parameters go: one-sided derivatives along ±e_i, exact at kinks.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Verdict {
+    /// No parameter, changed alone, lowers the criterion to first order (slopes down to rounding).
+    Stationary,
+    /// No parameter, changed alone, lowers the criterion faster than ε per e-fold, and ε is within the tolerance.
+    Within {
+        /// ε.
+        epsilon: f64,
+    },
+    /// A parameter, changed alone, lowers the criterion: the steepest.
+    Descends {
+        /// Which one, counted from 0.
+        parameter: usize,
+        /// Its name.
+        name: String,
+        /// Whether it is to be raised.
+        upwards: bool,
+        /// Φ'(θ; ±e_i) < 0.
+        slope: f64,
+    },
+    /// Neither is proven.
+    Unknown {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Verdict {
+    /// Whether stationarity is proven, within the tolerance.
+    pub fn is_stationary(&self) -> bool {
+        matches!(self, Self::Stationary | Self::Within { .. })
+    }
+}
+
 /// What is proven about the answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CertificateRecord {
@@ -126,8 +162,9 @@ pub struct CertificateRecord {
     pub biactive: usize,
     /// For one parameter: dΦ/dθ a hundred-thousandth below and above the answer. At a kink they differ in sign, and the slope *at* it says nothing.
     pub one_sided_slopes: Option<(f64, f64)>,
-    /// Whether first-order stationarity is proven within the tolerance: by the one-sided slopes where there are any, else by hypergradient norm,
-    /// error bound and the absence of kinks.
+    /// What the one-sided derivatives prove.
+    pub verdict: Verdict,
+    /// Whether the verdict is stationarity, within the tolerance.
     pub stationary: bool,
     /// The tolerance that `stationary` was judged by.
     pub stationarity_tolerance: f64,

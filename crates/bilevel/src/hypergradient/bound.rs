@@ -15,7 +15,9 @@ use crate::design::DesignMatrix;
 use crate::loss::Loss;
 use crate::penalty::Penalty;
 
-use super::implicit::{Context, Solve, System};
+use super::implicit::Context;
+use super::solve::Solve;
+use super::system::System;
 
 /// Bound on the Euclidean error of (∂Φ/∂λ, ∂Φ/∂α).
 pub(super) fn adjoint_error<D: DesignMatrix, L: Loss, P: Penalty>(

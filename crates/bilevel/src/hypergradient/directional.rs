@@ -3,29 +3,34 @@
 //! In a direction (dλ, dα) the solution moves along the minimizer of a quadratic over the critical cone (DESIGN §2.1),
 //!
 //! ```text
-//! min_δ  ½ δᵀHδ + Σ_g dλ_g ∇ρ(y_g)ᵀδ_g + dα y_Sᵀδ_S     δ free on the active blocks, δ_g a multiple ≥ 0 of its exit direction on the biactive ones,
+//! min_δ  ½ δᵀHδ + Σ_g dλ_g ∇ρ(y_g)ᵀδ_g + dα y_Sᵀδ_S     δ free on the active blocks F, δ_k ≥ 0 along its exit direction on the biactive ones B,
 //! ```
 //!
-//! and the criterion along Φ'(λ; d) = ∇_yLᵀδ. A biactive block stays where it is or leaves; the cone says which, for every direction. Where no
-//! block is biactive this is hᵀd with the hypergradient h.
+//! and the criterion along Φ'(λ; d) = ∇_yLᵀδ. A biactive block stays where it is or leaves; the cone says which, for every direction. The free
+//! part is eliminated once, which leaves a quadratic of |B| unknowns for each direction:
+//!
+//! ```text
+//! K = H_BB − H_BF H_FF⁻¹ H_FB,    W = H_BF H_FF⁻¹,    Φ'(λ; d) = h₀ᵀd + (∇_BL − W∇_FL)ᵀδ_B,    δ_B = argmin_{δ≥0} ½δᵀKδ + (d_B − W c_F)ᵀδ
+//! ```
+//!
+//! with h₀ the hypergradient that holds all of B at zero (the `Null` policy's), and c_F the linear part on F. Where no block is biactive this is h₀ᵀd.
 //!
 //! Sources: Dontchev and Rockafellar, *Implicit Functions and Solution Mappings*, §2E (directional derivatives of solution mappings on critical
-//! cones); Lawson and Hanson, *Solving Least Squares Problems*, ch. 23 (the active-set method).
+//! cones); Lawson and Hanson, *Solving Least Squares Problems*, ch. 23 (the active-set method, `cone.rs`).
 
 use crate::design::DesignMatrix;
 use crate::loss::Loss;
-use crate::lower::{Hyperparameters, Solution, SparseGlm, UpperGradient};
+use crate::lower::{Adjoint, Hyperparameters, Solution, SparseGlm, UpperGradient};
 use crate::outer::Accuracy;
 use crate::penalty::Penalty;
-use crate::solver::Cholesky;
 use crate::{Error, Result};
 
 use super::Selection;
-use super::implicit::{Context, System};
+use super::cone::minimize_on_orthant;
+use super::implicit::Context;
 use super::partition::{BlockState, Partition};
-
-/// Gradients below this fraction of the largest entry of the linear part count as zero.
-const ROUNDING: f64 = 1e-12;
+use super::solve::Solver;
+use super::system::System;
 
 /// A direction in which the hyperparameters move.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -51,8 +56,8 @@ impl Direction<'_> {
         Err(Error::data("direction", found, expected))
     }
 
-    fn of_block(&self, g: usize) -> f64 {
-        let found = self.lambda.binary_search_by(|entry| (entry.0 as usize).cmp(&g));
+    fn of_block(&self, g: u32) -> f64 {
+        let found = self.lambda.binary_search_by_key(&g, |entry| entry.0);
         found.map_or(0.0, |k| self.lambda[k].1)
     }
 }
@@ -62,145 +67,170 @@ impl Direction<'_> {
 pub struct OneSided {
     /// lim (Φ(λ + t d) − Φ(λ))/t as t ↓ 0.
     pub slope: f64,
-    /// Biactive blocks, increasing.
-    pub biactive: Vec<u32>,
-    /// Those of them that leave zero in this direction.
+    /// Biactive blocks that leave zero in this direction, increasing.
     pub leaving: Vec<u32>,
 }
 
-/// The one-sided derivative at a solution; the adjoint's arguments, with a direction.
-pub(crate) fn one_sided<D: DesignMatrix, L: Loss, P: Penalty>(
+/// All one-sided derivatives of a criterion at one solution.
+#[derive(Debug, Clone)]
+pub struct CriticalCone {
+    /// h₀: entries for the active blocks only.
+    held: Adjoint,
+    /// Biactive blocks, increasing.
+    biactive: Vec<u32>,
+    /// For each of them W times ∇ρ of each entry of `held`, and times y.
+    couplings: Vec<Coupling>,
+    /// K, column major.
+    curvature: Vec<f64>,
+    /// ∇_BL − W∇_FL.
+    gradient: Vec<f64>,
+    n_blocks: usize,
+}
+
+#[derive(Debug, Clone)]
+struct Coupling {
+    lambda: Vec<f64>,
+    ridge: f64,
+}
+
+impl CriticalCone {
+    /// The cone of a solution map that is differentiable at the solution: every direction has the slope that the adjoint says.
+    pub fn smooth(adjoint: Adjoint, n_blocks: usize) -> Self {
+        let (biactive, couplings) = (Vec::new(), Vec::new());
+        Self { held: adjoint, biactive, couplings, curvature: Vec::new(), gradient: Vec::new(), n_blocks }
+    }
+
+    /// Blocks on a kink, increasing.
+    pub fn biactive(&self) -> &[u32] {
+        &self.biactive
+    }
+
+    /// Blocks whose weights have a slope at all: active or biactive, increasing.
+    pub fn touched(&self) -> Vec<u32> {
+        let mut blocks: Vec<u32> =
+            self.held.lambda.iter().map(|entry| entry.0).chain(self.biactive.iter().copied()).collect();
+        blocks.sort_unstable();
+        blocks
+    }
+
+    /// Bound on the error of the slopes for directions of length 1, from inexact solves; presumes that the support is the minimizer's.
+    pub fn error_bound(&self) -> f64 {
+        self.held.error_bound
+    }
+
+    /// The one-sided derivative in a direction.
+    ///
+    /// # Errors
+    /// [`Error::AdjointSolve`] where the biactive columns depend on each other linearly: the solution is about to stop being unique;
+    /// [`Error::InvalidData`] for a direction that does not belong to the problem.
+    pub fn slope(&self, direction: Direction<'_>) -> Result<OneSided> {
+        direction.check(self.n_blocks)?;
+        let moved = self.moved(direction);
+        let free = moved.iter().map(|&(k, d)| self.held.lambda[k].1 * d).sum::<f64>()
+            + self.held.ridge * direction.ridge;
+        let tilt: Vec<f64> = (self.biactive.iter().zip(&self.couplings))
+            .map(|(&g, w)| {
+                let along: f64 = moved.iter().map(|&(k, d)| w.lambda[k] * d).sum();
+                direction.of_block(g) - along - w.ridge * direction.ridge
+            })
+            .collect();
+        let Some(step) = minimize_on_orthant(&self.curvature, &tilt) else {
+            let reason = "linearly dependent columns on the edge of the support".to_string();
+            return Err(Error::AdjointSolve { size: tilt.len(), reason });
+        };
+        let leaving = self.biactive.iter().zip(&step).filter(|(_, d)| **d > 0.0).map(|(&g, _)| g).collect();
+        Ok(OneSided { slope: free + crate::kernel::dot(&self.gradient, &step), leaving })
+    }
+
+    /// (number among the active blocks, dλ of it) where the direction is not zero.
+    fn moved(&self, direction: Direction<'_>) -> Vec<(usize, f64)> {
+        let held = &self.held.lambda;
+        if direction.lambda.len() < held.len() {
+            let entry = |&(g, d): &(u32, f64)| Some((held.binary_search_by_key(&g, |e| e.0).ok()?, d));
+            direction.lambda.iter().filter_map(entry).collect()
+        } else {
+            held.iter().enumerate().map(|(k, entry)| (k, direction.of_block(entry.0))).collect()
+        }
+    }
+
+    /// The direction along which the criterion falls fastest: its number among `directions`, and its derivative; `None` of none.
+    ///
+    /// # Errors
+    /// As [`CriticalCone::slope`].
+    pub fn steepest<'d>(
+        &self,
+        directions: impl IntoIterator<Item = Direction<'d>>,
+    ) -> Result<Option<(usize, OneSided)>> {
+        let mut steepest: Option<(usize, OneSided)> = None;
+        for (k, direction) in directions.into_iter().enumerate() {
+            let found = self.slope(direction)?;
+            if steepest.as_ref().is_none_or(|(_, best)| found.slope < best.slope) {
+                steepest = Some((k, found));
+            }
+        }
+        Ok(steepest)
+    }
+}
+
+/// The cone at a solution; the adjoint's arguments.
+pub(crate) fn critical_cone<D: DesignMatrix, L: Loss, P: Penalty>(
     problem: &SparseGlm<'_, D, L, P>,
     hyperparameters: &Hyperparameters,
     solution: &Solution,
     upper: &UpperGradient<'_>,
-    direction: Direction<'_>,
-) -> Result<OneSided> {
-    direction.check(problem.penalty.blocks().len())?;
+) -> Result<CriticalCone> {
     let partition = Partition::new(problem, hyperparameters, solution, Selection::default());
     let curvatures = problem.curvatures(&solution.predictor);
-    let context = Context {
-        problem,
-        hyperparameters,
-        solution,
-        upper,
-        curvatures: &curvatures,
-        accuracy: Accuracy::TIGHT,
-    };
+    let accuracy = Accuracy::TIGHT;
+    let context = Context { problem, hyperparameters, solution, upper, curvatures: &curvatures, accuracy };
     let moving = |state| context.moving(partition.blocks_in(state).collect());
     let (active, biactive) = (moving(BlockState::Active), moving(BlockState::Biactive));
-    let system = System::new(&context, &active, &biactive);
-    let n_free = system.columns.len() - biactive.len();
-    let mut linear = along_active(&context, &system, direction);
-    linear.extend(biactive.iter().map(|&g| direction.of_block(g)));
-    let hessian = system.hessian(&context);
-    let Some(step) = minimize_on_cone(&hessian, &linear, n_free) else {
-        let reason = "linearly dependent columns in the support, or on its edge: the solution is not unique"
-            .to_string();
-        return Err(Error::AdjointSolve { size: system.columns.len(), reason });
-    };
-    let name = |&g: &usize| u32::try_from(g).unwrap_or(u32::MAX);
-    let left = biactive.iter().zip(&step[n_free..]).filter(|(_, d)| **d > 0.0);
-    Ok(OneSided {
-        // The right side of the adjoint system is −∇_yL.
-        slope: -crate::kernel::dot(&system.right_side, &step),
-        leaving: left.map(|(g, _)| name(g)).collect(),
-        biactive: biactive.iter().map(name).collect(),
-    })
+    let free = System::new(&context, &active, &[]);
+    let solver = Solver::new(&free, &context);
+    let held = solver.solve(&free.right_side, upper.warm_start);
+    if solver.is_singular() || !held.converged {
+        let reason = "linearly dependent columns in the support: the solution is not unique".to_string();
+        return Err(Error::AdjointSolve { size: free.columns.len(), reason });
+    }
+    let n_blocks = problem.penalty.blocks().len();
+    let mut cone = CriticalCone::smooth(free.assemble(&context, held.clone(), biactive.len()), n_blocks);
+    if biactive.is_empty() {
+        return Ok(cone);
+    }
+    let n_free = free.columns.len();
+    let whole = System::new(&context, &active, &biactive);
+    let columns = whole.hessian_columns(&context, n_free..whole.columns.len());
+    // The right sides of adjoint systems are −∇_yL, and q = −H_FF⁻¹∇_FL.
+    cone.gradient = (columns.iter().zip(&whole.right_side[n_free..]))
+        .map(|(column, right)| crate::kernel::dot(&column[..n_free], &held.q) - right)
+        .collect();
+    for column in &columns {
+        let eliminated = solver.solve(&column[..n_free], &[]).q;
+        cone.curvature.extend(
+            columns
+                .iter()
+                .enumerate()
+                .map(|(l, other)| column[n_free + l] - crate::kernel::dot(&eliminated, &other[..n_free])),
+        );
+        cone.couplings.push(coupling(&context, &free, &eliminated));
+    }
+    cone.biactive = biactive.iter().map(|&g| u32::try_from(g).unwrap_or(u32::MAX)).collect();
+    Ok(cone)
 }
 
-/// dλ_g ∇ρ(y_g) + dα y_g on the active blocks.
-fn along_active<D: DesignMatrix, L: Loss, P: Penalty>(
+/// One row of W against ∇ρ(y_g) for each active block that is not zero, and against y.
+fn coupling<D: DesignMatrix, L: Loss, P: Penalty>(
     context: &Context<'_, '_, D, L, P>,
     system: &System<'_, D>,
-    direction: Direction<'_>,
-) -> Vec<f64> {
-    let mut linear = Vec::new();
-    system.each_active(context, |g, _, block, rho| {
-        let weight = direction.of_block(g);
-        linear.extend(block.iter().zip(rho).map(|(y, r)| weight * r + direction.ridge * y));
+    eliminated: &[f64],
+) -> Coupling {
+    let mut coupling = Coupling { lambda: Vec::new(), ridge: 0.0 };
+    system.each_active(context, |_, range, block, rho| {
+        let w = &eliminated[range];
+        coupling.ridge += crate::kernel::dot(block, w);
+        if block.iter().any(|y| *y != 0.0) {
+            coupling.lambda.push(crate::kernel::dot(rho, w));
+        }
     });
-    linear
-}
-
-/// argmin ½δᵀHδ + cᵀδ with δ_k ≥ 0 for k ≥ `n_free`, by adding the most promising bounded coordinate and backing off where one would turn
-/// negative; `None` if H is singular on the coordinates in use.
-fn minimize_on_cone(hessian: &[f64], linear: &[f64], n_free: usize) -> Option<Vec<f64>> {
-    let size = linear.len();
-    let scale = linear.iter().fold(0.0_f64, |m, c| m.max(c.abs()));
-    let mut used: Vec<usize> = (0..n_free).collect();
-    let mut step = vec![0.0; size];
-    // Every pass of the outer loop lowers the quadratic with another set in use, so it ends; the limit is for rounding.
-    for _ in 0..10 * (size - n_free) + 10 {
-        loop {
-            let target = solve_on(hessian, linear, &used)?;
-            let blocking = used
-                .iter()
-                .filter(|&&k| k >= n_free && target[k] <= 0.0)
-                .map(|&k| step[k] / (step[k] - target[k]))
-                .fold(f64::INFINITY, f64::min);
-            if blocking == f64::INFINITY {
-                step = target;
-                break;
-            }
-            step.iter_mut().zip(&target).for_each(|(s, t)| *s += blocking * (t - *s));
-            used.retain(|&k| k < n_free || target[k] > 0.0 || step[k] > ROUNDING * (step[k] - target[k]));
-            (n_free..size).filter(|k| !used.contains(k)).for_each(|k| step[k] = 0.0);
-        }
-        let gradient = |k: usize| linear[k] + crate::kernel::dot(&hessian[k * size..(k + 1) * size], &step);
-        let entering = (n_free..size)
-            .filter(|k| !used.contains(k))
-            .map(|k| (gradient(k), k))
-            .filter(|(g, _)| *g < -ROUNDING * scale)
-            .min_by(|a, b| a.0.total_cmp(&b.0));
-        match entering {
-            Some((_, k)) => used.push(k),
-            None => break,
-        }
-    }
-    Some(step)
-}
-
-/// −H_UU⁻¹c_U on the coordinates in use, 0 elsewhere.
-fn solve_on(hessian: &[f64], linear: &[f64], used: &[usize]) -> Option<Vec<f64>> {
-    let size = linear.len();
-    let mut all = vec![0.0; size];
-    if used.is_empty() {
-        return Some(all);
-    }
-    let matrix: Vec<f64> =
-        used.iter().flat_map(|&k| used.iter().map(move |&i| hessian[k * size + i])).collect();
-    let right: Vec<f64> = used.iter().map(|&k| -linear[k]).collect();
-    let solution = Cholesky::new(used.len(), &matrix)?.solve(&right);
-    used.iter().zip(solution).for_each(|(&k, s)| all[k] = s);
-    Some(all)
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    #[test]
-    fn a_bounded_coordinate_leaves_only_where_that_descends() {
-        // ½(x² + y²) + x·c₀ + y·c₁ with y ≥ 0.
-        let identity = [1.0, 0.0, 0.0, 1.0];
-        assert_eq!(minimize_on_cone(&identity, &[1.0, 2.0], 1).unwrap(), [-1.0, 0.0]);
-        assert_eq!(minimize_on_cone(&identity, &[1.0, -2.0], 1).unwrap(), [-1.0, 2.0]);
-    }
-
-    #[test]
-    fn a_coordinate_that_entered_leaves_again_where_another_takes_its_place() {
-        // H = [[1, .9], [.9, 1]], c = (−1, −1.05): alone the second enters first; together (0.29, 0.79) > 0.
-        let both = minimize_on_cone(&[1.0, 0.9, 0.9, 1.0], &[-1.0, -1.05], 0).unwrap();
-        approx::assert_relative_eq!(both[0], 0.055 / 0.19, max_relative = 1e-12);
-        approx::assert_relative_eq!(both[1], 0.15 / 0.19, max_relative = 1e-12);
-        // c = (−1, −1.2): the first would be negative beside the second.
-        assert_eq!(minimize_on_cone(&[1.0, 0.9, 0.9, 1.0], &[-1.0, -1.2], 0).unwrap(), [0.0, 1.2]);
-    }
-
-    #[test]
-    fn dependent_columns_in_use_have_no_unique_step() {
-        assert!(minimize_on_cone(&[1.0, 1.0, 1.0, 1.0], &[1.0, 1.0], 2).is_none());
-    }
+    coupling
 }

@@ -4,14 +4,17 @@
 //! the adjoint system; at kinks a [`BiactivePolicy`] chooses an element of the enlarged subdifferential (DESIGN §2.1).
 
 mod bound;
+mod cone;
 mod directional;
 mod implicit;
 mod partition;
 mod reduced;
 mod selection;
+mod solve;
+mod system;
 
-pub(crate) use directional::one_sided;
-pub use directional::{Direction, OneSided};
+pub(crate) use directional::critical_cone;
+pub use directional::{CriticalCone, Direction, OneSided};
 pub(crate) use implicit::implicit;
 pub use partition::{BlockState, Partition};
 pub use selection::{BiactivePolicy, Selection};

@@ -8,7 +8,7 @@ mod sparse_glm;
 mod working_set;
 
 use crate::Result;
-use crate::hypergradient::Selection;
+use crate::hypergradient::{BiactivePolicy, CriticalCone, Selection};
 use crate::outer::Accuracy;
 
 pub use curvature::Curvature;
@@ -112,6 +112,44 @@ pub trait LowerLevel: Sync {
         selection: Selection,
         accuracy: Accuracy,
     ) -> Result<Adjoint>;
+
+    /// All one-sided derivatives of a criterion with slopes ω = `upper.predictor`: exact also at a kink, where the hypergradient is one of many
+    /// and says little (DESIGN §2.1). A problem whose solution is differentiable in its hyperparameters need not implement it.
+    ///
+    /// ```
+    /// use bilevel::design::DenseMatrix;
+    /// use bilevel::hypergradient::Direction;
+    /// use bilevel::loss::Squared;
+    /// use bilevel::lower::{Hyperparameters, LowerLevel, SparseGlm, UpperGradient};
+    /// use bilevel::outer::Accuracy;
+    /// use bilevel::penalty::L1;
+    ///
+    /// // y* = max(3 − λ, 0). At λ = 3 it is zero and on a kink: a smaller λ frees it, a larger one does nothing.
+    /// let design = DenseMatrix::new(1, 1, vec![1.0])?;
+    /// let penalty = L1::new(1);
+    /// let problem = SparseGlm::new(&design, &[3.0], &[1.0], Squared, &penalty, false)?;
+    /// let at = Hyperparameters { lambda: vec![3.0], ridge: 0.0 };
+    /// let solution = problem.solve(&at, None, Accuracy::TIGHT)?;
+    /// let upper = UpperGradient { predictor: &[-1.0], curvature: &[1.0], warm_start: &[] };
+    /// let cone = problem.critical_cone(&at, &solution, &upper)?;
+    /// let slope = |change: f64| cone.slope(Direction { lambda: &[(0, change)], ridge: 0.0 }).map(|found| found.slope);
+    /// assert_eq!((slope(-1.0)?, slope(1.0)?), (-1.0, 0.0));
+    /// # Ok::<(), bilevel::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`crate::Error::AdjointSolve`] where the solution is not unique (linearly dependent columns in the support);
+    /// [`crate::Error::InvalidData`] for hyperparameters or vectors that do not belong to the problem.
+    fn critical_cone(
+        &self,
+        hyperparameters: &Hyperparameters,
+        solution: &Solution,
+        upper: &UpperGradient<'_>,
+    ) -> Result<CriticalCone> {
+        let selection = Selection::from(BiactivePolicy::Null);
+        let adjoint = self.adjoint(hyperparameters, solution, upper, selection, Accuracy::TIGHT)?;
+        Ok(CriticalCone::smooth(adjoint, self.n_weights()))
+    }
 }
 
 /// The criterion's gradient in predictor space.

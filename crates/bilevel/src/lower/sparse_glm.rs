@@ -11,7 +11,7 @@ use std::sync::{Mutex, OnceLock};
 use rayon::prelude::*;
 
 use crate::design::DesignMatrix;
-use crate::hypergradient::{self, Direction, OneSided, Selection};
+use crate::hypergradient::{self, CriticalCone, Selection};
 use crate::loss::Loss;
 use crate::outer::Accuracy;
 use crate::penalty::Penalty;
@@ -166,47 +166,6 @@ impl<'a, D: DesignMatrix, L: Loss, P: Penalty> SparseGlm<'a, D, L, P> {
     /// The model without features.
     pub fn null_model(&self) -> &NullModel {
         &self.null
-    }
-
-    /// The exact one-sided derivative of a criterion with slopes ω = `upper.predictor` in the predictor, in a direction of the hyperparameters:
-    /// also at a kink, where the hypergradient is one of many and says little (DESIGN §2.1).
-    ///
-    /// ```
-    /// use bilevel::design::DenseMatrix;
-    /// use bilevel::hypergradient::Direction;
-    /// use bilevel::loss::Squared;
-    /// use bilevel::lower::{Hyperparameters, LowerLevel, SparseGlm, UpperGradient};
-    /// use bilevel::outer::Accuracy;
-    /// use bilevel::penalty::L1;
-    ///
-    /// // y* = max(3 − λ, 0). At λ = 3 it is zero and on a kink: a smaller λ frees it, a larger one does nothing.
-    /// let design = DenseMatrix::new(1, 1, vec![1.0])?;
-    /// let penalty = L1::new(1);
-    /// let problem = SparseGlm::new(&design, &[3.0], &[1.0], Squared, &penalty, false)?;
-    /// let at = Hyperparameters { lambda: vec![3.0], ridge: 0.0 };
-    /// let solution = problem.solve(&at, None, Accuracy::TIGHT)?;
-    /// let upper = UpperGradient { predictor: &[-1.0], curvature: &[1.0], warm_start: &[] };
-    /// let slope = |change: f64| {
-    ///     let direction = Direction { lambda: &[(0, change)], ridge: 0.0 };
-    ///     problem.one_sided_derivative(&at, &solution, &upper, direction).map(|found| found.slope)
-    /// };
-    /// assert_eq!((slope(-1.0)?, slope(1.0)?), (-1.0, 0.0));
-    /// # Ok::<(), bilevel::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// [`Error::AdjointSolve`] where the solution is not unique (linearly dependent columns in the support); [`Error::InvalidData`] for hyperparameters,
-    /// vectors or a direction that do not belong to the problem.
-    pub fn one_sided_derivative(
-        &self,
-        hyperparameters: &Hyperparameters,
-        solution: &Solution,
-        upper: &UpperGradient<'_>,
-        direction: Direction<'_>,
-    ) -> Result<OneSided> {
-        self.check(hyperparameters)?;
-        self.check_lengths(solution, upper)?;
-        hypergradient::one_sided(self, hyperparameters, solution, upper, direction)
     }
 
     /// The null model as a start.
@@ -439,5 +398,16 @@ impl<D: DesignMatrix, L: Loss, P: Penalty> LowerLevel for SparseGlm<'_, D, L, P>
         self.check(hyperparameters)?;
         self.check_lengths(solution, upper)?;
         hypergradient::implicit(self, hyperparameters, solution, upper, selection, accuracy)
+    }
+
+    fn critical_cone(
+        &self,
+        hyperparameters: &Hyperparameters,
+        solution: &Solution,
+        upper: &UpperGradient<'_>,
+    ) -> Result<CriticalCone> {
+        self.check(hyperparameters)?;
+        self.check_lengths(solution, upper)?;
+        hypergradient::critical_cone(self, hyperparameters, solution, upper)
     }
 }

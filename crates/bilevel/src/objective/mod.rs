@@ -7,6 +7,8 @@
 //! Splits are solved in parallel, each from its own solution at the previous θ; the sums run in the order of the splits, so that the
 //! result does not depend on the number of threads.
 
+mod stationarity;
+
 use rayon::prelude::*;
 
 use crate::Result;
@@ -15,6 +17,8 @@ use crate::hypergradient::Selection;
 use crate::lower::{Adjoint, Hyperparameters, LowerLevel, Solution, UpperGradient};
 use crate::outer::{Evaluation, Objective, Request};
 use crate::parametrization::Parametrization;
+
+pub use stationarity::{Slopes, Steepest};
 
 /// One split: a lower-level problem on its training rows and a criterion on its validation rows.
 struct Part<M, C> {
@@ -172,6 +176,14 @@ impl<M: LowerLevel + Send, C: Criterion + Send> SplitObjective<M, C> {
 }
 
 impl<M: LowerLevel, C: Criterion> Part<M, C> {
+    fn upper(&self) -> UpperGradient<'_> {
+        UpperGradient {
+            predictor: &self.measured.gradient,
+            curvature: &self.measured.curvature,
+            warm_start: &self.adjoint_start,
+        }
+    }
+
     fn contribute(
         &mut self,
         split: usize,
@@ -182,11 +194,7 @@ impl<M: LowerLevel, C: Criterion> Part<M, C> {
         let Some(solution) = self.solution.as_ref().filter(|_| request.gradient) else {
             return Ok(Contribution { split, value, adjoint: None });
         };
-        let upper = UpperGradient {
-            predictor: &self.measured.gradient,
-            curvature: &self.measured.curvature,
-            warm_start: &self.adjoint_start,
-        };
+        let upper = self.upper();
         let mut adjoint =
             self.lower.adjoint(hyperparameters, solution, &upper, request.selection, request.accuracy)?;
         self.adjoint_start = std::mem::take(&mut adjoint.warm_start);

@@ -74,6 +74,24 @@ impl Parametrization for Adaptive {
         self.ridge.pull_back(hyperparameters.ridge, adjoint, out);
     }
 
+    fn column(
+        &self,
+        _theta: &[f64],
+        hyperparameters: &Hyperparameters,
+        k: usize,
+        blocks: &[u32],
+    ) -> (Vec<(u32, f64)>, f64) {
+        let of_block = |&g: &u32| {
+            let relative = match k {
+                0 => 1.0,
+                1 => -self.log_size(g),
+                _ => return None,
+            };
+            Some((g, relative * hyperparameters.lambda[g as usize]))
+        };
+        (blocks.iter().filter_map(of_block).collect(), self.ridge.derivative(hyperparameters.ridge, k, 2))
+    }
+
     fn error_factor(&self, _theta: &[f64], hyperparameters: &Hyperparameters, adjoint: &Adjoint) -> f64 {
         let square = |&(g, _): &(u32, f64)| {
             let (l, s) = (hyperparameters.lambda[g as usize], self.log_size(g));

@@ -21,6 +21,18 @@ pub trait Parametrization: Sync {
     fn hyperparameters(&self, theta: &[f64]) -> Hyperparameters;
     /// out += (∂(λ, α)/∂θ)ᵀ(adjoint.lambda, adjoint.ridge).
     fn pull_back(&self, theta: &[f64], hyperparameters: &Hyperparameters, adjoint: &Adjoint, out: &mut [f64]);
+    /// Column k of ∂(λ, α)/∂θ: (block, ∂λ/∂θ_k) for those of the given blocks (increasing) that θ_k moves, and ∂α/∂θ_k.
+    fn column(
+        &self,
+        theta: &[f64],
+        hyperparameters: &Hyperparameters,
+        k: usize,
+        blocks: &[u32],
+    ) -> (Vec<(u32, f64)>, f64);
+    /// Entries of θ that move α or the weight of one of the given blocks, increasing: all, unless there are many.
+    fn moving(&self, _blocks: &[u32]) -> Vec<usize> {
+        (0..self.n_parameters()).collect()
+    }
     /// Bound on the norm of ∂(λ, α)/∂θ restricted to the blocks that the adjoint touches: what multiplies the adjoint's error bound.
     fn error_factor(&self, theta: &[f64], hyperparameters: &Hyperparameters, adjoint: &Adjoint) -> f64;
     /// Box constraints on θ.

@@ -46,6 +46,15 @@ impl Ridge {
         }
     }
 
+    /// ∂α/∂θ_k, for a θ of `n_weights` entries and the ridge parameter's, if it is learned.
+    pub(super) fn derivative(self, ridge: f64, k: usize, n_weights: usize) -> f64 {
+        match self {
+            Self::Proportional(_) if k == 0 => ridge,
+            Self::Learned { .. } if k == n_weights => ridge,
+            _ => 0.0,
+        }
+    }
+
     /// Whether α moves with θ.
     pub(super) fn moves(self) -> bool {
         !matches!(self, Self::Fixed(_))

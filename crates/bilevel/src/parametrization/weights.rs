@@ -88,6 +88,36 @@ impl Parametrization for Weights {
         self.ridge.pull_back(hyperparameters.ridge, adjoint, out);
     }
 
+    fn column(
+        &self,
+        _theta: &[f64],
+        hyperparameters: &Hyperparameters,
+        k: usize,
+        blocks: &[u32],
+    ) -> (Vec<(u32, f64)>, f64) {
+        let lambda = &hyperparameters.lambda;
+        let entry = |&g: &u32| (g, lambda[g as usize]);
+        let weights = match self.sharing {
+            Sharing::Own => {
+                let own = u32::try_from(k).ok().filter(|g| blocks.binary_search(g).is_ok());
+                own.iter().map(entry).collect()
+            }
+            _ => blocks.iter().filter(|&&g| self.index(g as usize) == k).map(entry).collect(),
+        };
+        (weights, self.ridge.derivative(hyperparameters.ridge, k, self.n_weights()))
+    }
+
+    fn moving(&self, blocks: &[u32]) -> Vec<usize> {
+        let mut moving: Vec<usize> = blocks.iter().map(|&g| self.index(g as usize)).collect();
+        moving.extend(self.n_weights()..self.n_parameters());
+        if self.ridge.moves() && !moving.contains(&0) {
+            moving.push(0);
+        }
+        moving.sort_unstable();
+        moving.dedup();
+        moving
+    }
+
     fn error_factor(&self, _theta: &[f64], hyperparameters: &Hyperparameters, adjoint: &Adjoint) -> f64 {
         // Columns of the Jacobian are orthogonal; the norm is that of the longest, for which the norm over all touched blocks is a bound.
         let touched = adjoint.lambda.iter().map(|&(g, _)| hyperparameters.lambda[g as usize]);
