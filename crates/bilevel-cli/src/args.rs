@@ -248,9 +248,13 @@ pub struct ModelArgs {
     /// Ridge part of the elastic net, fixed, 0 or more [default: learned].
     #[arg(long, value_name = "VALUE", value_parser = not_negative)]
     pub l2: Option<f64>,
-    /// Outer method: global search over one weight, trust region, normalized subgradient, quasi-Newton, or a grid.
+    /// Pull each feature's log-weight to the mean of its group (of all, without groups) with this strength, 0 or more, where every feature
+    /// learns a weight of its own.
+    #[arg(long, value_name = "VALUE", default_value = "0", value_parser = not_negative)]
+    pub pull: f64,
+    /// Outer method: global search over one weight, trust region, normalized subgradient, quasi-Newton, Gauss-Newton, or a grid.
     #[arg(long, value_name = "METHOD", default_value = "auto",
-          value_parser = one_of::<OuterKind>(&["auto", "scalar", "ntrba", "nba", "lbfgs", "grid"]))]
+          value_parser = one_of::<OuterKind>(&["auto", "scalar", "ntrba", "nba", "lbfgs", "gauss-newton", "grid"]))]
     pub outer: OuterKind,
     /// Which coefficients on a kink enter the hypergradient.
     #[arg(long, value_name = "POLICY", default_value = "self-consistent",
@@ -341,6 +345,7 @@ impl ModelArgs {
             split: data.split(),
             test_fraction,
             l2: self.l2,
+            pull: self.pull,
             standardize: self.standardize,
             intercept: !self.no_intercept,
             single_precision: self.f32,

@@ -41,6 +41,7 @@ pub(crate) fn outer(kind: OuterKind) -> &'static str {
         OuterKind::Ntrba => "ntrba",
         OuterKind::Nba => "nba",
         OuterKind::Lbfgs => "lbfgs",
+        OuterKind::GaussNewton => "gauss-newton",
         OuterKind::Grid => "grid",
     }
 }

@@ -69,6 +69,7 @@ fn check_all(task: Task, loss: LossKind) {
                 OuterKind::Ntrba,
                 OuterKind::Nba,
                 OuterKind::Lbfgs,
+                OuterKind::GaussNewton,
                 OuterKind::Grid,
             ] {
                 for split in
@@ -301,4 +302,20 @@ fn one_class_in_the_training_rows_is_refused_in_a_sentence() {
     let settings = FitSettings { split: SplitSettings::Validation(2), ..FitSettings::default() };
     let error = run(&data, &settings, &mut Silent).unwrap_err().to_string();
     assert!(error.contains("one class only"), "{error}");
+}
+
+#[test]
+fn a_strong_pull_leaves_one_weight_for_each_group() {
+    let data = data(40, Task::Regression);
+    let thetas = |pull: f64| {
+        let settings = FitSettings { weights: WeightsKind::Feature, pull, ..FitSettings::default() };
+        let fit = run(&data, &settings, &mut Silent).unwrap();
+        (fit.record.weights.theta.clone(), fit.record.criterion.value)
+    };
+    let spread = |theta: &[f64]| (theta[0] - theta[1]).abs().max((theta[3] - theta[4]).abs());
+    let ((free, free_value), (pulled, pulled_value)) = (thetas(0.0), thetas(1e4));
+    assert!(spread(&free) > 1e-2, "{free:?}");
+    assert!(spread(&pulled) < 1e-4, "{pulled:?}");
+    // What is recorded is the criterion, without the pull.
+    assert!(free_value <= pulled_value && pulled_value < 2.0 * free_value, "{free_value} {pulled_value}");
 }

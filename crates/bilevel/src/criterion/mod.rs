@@ -8,6 +8,8 @@ pub use validation_loss::ValidationLoss;
 pub trait Criterion: Sync {
     /// Evaluates at the predictor z (length n).
     fn evaluate(&self, predictor: &[f64]) -> CriterionValue;
+    /// ∂²L/∂z_i² at the predictor (length n), for a criterion that is a sum over rows.
+    fn hessian(&self, predictor: &[f64]) -> Vec<f64>;
 }
 
 /// L(z), its gradient and its parts.

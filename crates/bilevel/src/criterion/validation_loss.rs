@@ -39,4 +39,9 @@ impl<L: Loss> Criterion for ValidationLoss<'_, L> {
         }
         result
     }
+
+    fn hessian(&self, predictor: &[f64]) -> Vec<f64> {
+        let terms = self.targets.iter().zip(self.weights).zip(predictor);
+        terms.map(|((&b, &v), &z)| if v == 0.0 { 0.0 } else { v * self.loss.curvature(b, z) }).collect()
+    }
 }

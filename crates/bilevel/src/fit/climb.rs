@@ -22,7 +22,7 @@ use crate::data::Split;
 use crate::design::{Design, ScaledDesign};
 use crate::loss::Loss;
 use crate::lower::{Hyperparameters, LowerLevel, Solution, SparseGlm};
-use crate::objective::{SplitObjective, mean_and_standard_error, tight};
+use crate::objective::{Pull, SplitObjective, mean_and_standard_error, tight};
 use crate::outer::{
     Accuracy, Evaluation, Objective, OuterOptimizer, OuterResult, Progress, ScalarSearch, Step, StopReason,
 };
@@ -192,7 +192,7 @@ impl<'c, 'a, 'o, L: Loss, P: Penalty + Send> Climb<'c, 'a, 'o, L, P> {
         let maps = Maps::same(|| Weights::scalar(factors.clone(), ridge, range.0, range.1));
         let own = self.settings.weights == WeightsKind::Scalar;
         let method = match self.settings.outer {
-            OuterKind::Lbfgs | OuterKind::Nba | OuterKind::Ntrba if own => {
+            OuterKind::Lbfgs | OuterKind::GaussNewton | OuterKind::Nba | OuterKind::Ntrba if own => {
                 self.method(WeightsKind::Scalar, 0.0)
             }
             OuterKind::Grid if own => self.method(WeightsKind::Scalar, 0.0),
@@ -349,6 +349,7 @@ impl<'c, 'a, 'o, L: Loss, P: Penalty + Send> Climb<'c, 'a, 'o, L, P> {
     ) -> Result<Stage> {
         let Maps { of_splits, of_final } = maps;
         self.install(of_splits)?;
+        self.objective.set_pull((kind == WeightsKind::Feature).then(|| self.pull()).flatten());
         let n_parameters = self.objective.n_parameters();
         self.observer.borrow_mut().on_stage(name, n_parameters);
         let mut trace = std::mem::take(&mut self.trace);
@@ -393,6 +394,9 @@ impl<'c, 'a, 'o, L: Loss, P: Penalty + Send> Climb<'c, 'a, 'o, L, P> {
         let request = tight(self.settings.selection());
         let one_sided = if n_parameters == 1 { Some(self.one_sided_slopes(result.theta[0])?) } else { None };
         let evaluation = self.objective.evaluate(&result.theta, request)?;
+        // What the pull adds is not the criterion.
+        let evaluation =
+            Evaluation { value: evaluation.value - self.objective.pull_value(&result.theta), ..evaluation };
         let verdict = match one_sided {
             Some(slopes) => certify::between(slopes, &evaluation),
             None => certify::along_coordinates(&mut self.objective, &result.theta, &evaluation),
@@ -412,6 +416,14 @@ impl<'c, 'a, 'o, L: Loss, P: Penalty + Send> Climb<'c, 'a, 'o, L, P> {
             one_sided,
             verdict: verdict.named(of_final.as_ref()),
         })
+    }
+
+    /// The outer penalty that the settings ask for on one weight for each block.
+    fn pull(&self) -> Option<Pull> {
+        let group_of =
+            |groups: &Vec<usize>| groups.iter().map(|&g| u32::try_from(g).unwrap_or(u32::MAX)).collect();
+        let groups = self.groups.as_ref().map_or_else(|| vec![0; self.factors.len()], group_of);
+        (self.settings.pull > 0.0).then(|| Pull::new(self.settings.pull, groups))
     }
 
     fn install(&mut self, mut maps: Vec<Box<dyn Parametrization>>) -> Result<()> {

@@ -12,7 +12,7 @@ use crate::criterion::Criterion;
 use crate::data::Fnv;
 use crate::lower::{LowerLevel, Solution};
 use crate::objective::SplitObjective;
-use crate::outer::{Evaluation, Objective, Request};
+use crate::outer::{Evaluation, ModelStep, Objective, Request};
 
 use super::observer::{JournalEntry, Observer, WarmStart};
 
@@ -112,6 +112,35 @@ impl<M: LowerLevel + Send, C: Criterion + Send> Objective for Journaled<'_, '_, 
         let entry = JournalEntry::new(self.stage, key, &evaluation, request.gradient, warm_start);
         self.observer.borrow_mut().on_evaluation(&entry);
         Ok(evaluation)
+    }
+
+    /// Journaled as an evaluation whose value is the predicted decrease and whose gradient is the step (infinite: no model).
+    fn model_step(&mut self, theta: &[f64], request: Request, radius: f64) -> Result<Option<ModelStep>> {
+        let key = self.key(request) ^ radius.to_bits();
+        self.evaluations += 1;
+        let read = |evaluation: Evaluation| {
+            let theta = theta.iter().zip(&evaluation.gradient).map(|(t, s)| t + s).collect();
+            evaluation.value.is_finite().then_some(ModelStep { theta, predicted: evaluation.value })
+        };
+        if let Some(evaluation) = self.replay(key, theta.len()) {
+            return Ok(read(evaluation));
+        }
+        self.restore();
+        let step = self.objective.model_step(theta, request, radius)?;
+        let written = Evaluation {
+            value: step.as_ref().map_or(f64::INFINITY, |step| step.predicted),
+            standard_error: 0.0,
+            gradient: step.map_or_else(
+                || vec![0.0; theta.len()],
+                |step| step.theta.iter().zip(theta).map(|(a, b)| a - b).collect(),
+            ),
+            gradient_error_bound: 0.0,
+            relative_gap: 0.0,
+            support_size: 0.0,
+            biactive: 0,
+        };
+        self.observer.borrow_mut().on_evaluation(&JournalEntry::new(self.stage, key, &written, true, None));
+        Ok(read(written))
     }
 }
 

@@ -63,6 +63,8 @@ pub enum OuterKind {
     Nba,
     /// Limited-memory quasi-Newton with a nonsmooth line search.
     Lbfgs,
+    /// Trust-region Gauss–Newton: second derivatives, where the support is small enough to factorize.
+    GaussNewton,
     /// A grid.
     Grid,
 }
@@ -87,6 +89,9 @@ pub struct FitSettings {
     pub split: SplitSettings,
     /// Fraction of the rows put aside as a test set before anything else; default none.
     pub test_fraction: Option<f64>,
+    /// Strength μ of the pull of each feature's log-weight, counted from where it starts, to its group's mean (of all, without groups): (μ/2)Σ(θ_j − θ̄)² joins the
+    /// criterion where weights are learned for each feature. Default 0.
+    pub pull: f64,
     /// Fixed ridge parameter α of an elastic net; `None` learns it. Ignored by the other penalties (α = 0).
     pub l2: Option<f64>,
     /// Scale columns to unit standard deviation (the design is not copied); default no.
@@ -118,6 +123,7 @@ impl Default for FitSettings {
             band: Selection::BAND,
             split: SplitSettings::Folds(5),
             test_fraction: None,
+            pull: 0.0,
             l2: None,
             standardize: false,
             intercept: true,

@@ -18,7 +18,7 @@ use crate::penalty::Penalty;
 
 use super::partition::{BlockState, Partition};
 use super::reduced::ReducedDesign;
-use super::solve::Solver;
+use super::solve::{Solve, Solver};
 use super::system::{System, indices};
 use super::{BiactivePolicy, Selection};
 
@@ -31,36 +31,18 @@ pub(crate) fn implicit<D: DesignMatrix, L: Loss, P: Penalty>(
     selection: Selection,
     accuracy: Accuracy,
 ) -> Result<Adjoint> {
-    let partition = Partition::new(problem, hyperparameters, solution, selection);
     let curvatures = problem.curvatures(&solution.predictor);
     let context = Context { problem, hyperparameters, solution, upper, curvatures: &curvatures, accuracy };
-    let moving = |state| context.moving(partition.blocks_in(state).collect());
-    let (active, biactive) = (moving(BlockState::Active), moving(BlockState::Biactive));
-    let mut selected = match selection.policy {
-        BiactivePolicy::Null => Vec::new(),
-        BiactivePolicy::All => biactive.clone(),
-        BiactivePolicy::DescentAligned | BiactivePolicy::SelfConsistent => {
-            context.descent_aligned(&biactive, selection.max_seeds)
-        }
-    };
-    loop {
-        let system = System::new(&context, &active, &selected);
-        let solve = Solver::new(&system, &context).solve(&system.right_side, upper.warm_start);
-        let first_selected = system.reduced.n_columns() - selected.len();
-        if selection.policy == BiactivePolicy::SelfConsistent {
-            let coherent: Vec<usize> = selected
-                .iter()
-                .enumerate()
-                .filter(|(k, _)| solve.q[first_selected + k] > 0.0)
-                .map(|(_, &g)| g)
-                .collect();
-            if coherent.len() < selected.len() {
-                selected = coherent;
-                continue;
-            }
-        }
-        return Ok(system.assemble(&context, solve, biactive.len()));
-    }
+    let Selected { system, solve, biactive } = context.select(selection);
+    Ok(system.assemble(&context, solve, biactive))
+}
+
+/// The reduced system on the selected blocks, solved for the adjoint.
+pub(super) struct Selected<'c, D> {
+    pub(super) system: System<'c, D>,
+    pub(super) solve: Solve,
+    /// How many blocks were biactive, selected or not.
+    pub(super) biactive: usize,
 }
 
 /// What every step of the computation looks at.
@@ -73,7 +55,33 @@ pub(super) struct Context<'c, 'a, D, L, P> {
     pub(super) accuracy: Accuracy,
 }
 
-impl<D: DesignMatrix, L: Loss, P: Penalty> Context<'_, '_, D, L, P> {
+impl<'c, D: DesignMatrix, L: Loss, P: Penalty> Context<'c, '_, D, L, P> {
+    /// Selects biactive blocks by the policy, and solves for the adjoint on them and the active ones.
+    pub(super) fn select(&self, selection: Selection) -> Selected<'c, D> {
+        let partition = Partition::new(self.problem, self.hyperparameters, self.solution, selection);
+        let moving = |state| self.moving(partition.blocks_in(state).collect());
+        let (active, biactive) = (moving(BlockState::Active), moving(BlockState::Biactive));
+        let mut selected = match selection.policy {
+            BiactivePolicy::Null => Vec::new(),
+            BiactivePolicy::All => biactive.clone(),
+            BiactivePolicy::DescentAligned | BiactivePolicy::SelfConsistent => {
+                self.descent_aligned(&biactive, selection.max_seeds)
+            }
+        };
+        loop {
+            let system = System::new(self, &active, &selected);
+            let solve = Solver::new(&system, self).solve(&system.right_side, self.upper.warm_start);
+            let first_selected = system.columns.len() - selected.len();
+            let agrees = |k: &usize| solve.q[first_selected + k] > 0.0;
+            let coherent: Vec<usize> = (0..selected.len()).filter(agrees).map(|k| selected[k]).collect();
+            if selection.policy == BiactivePolicy::SelfConsistent && coherent.len() < selected.len() {
+                selected = coherent;
+                continue;
+            }
+            return Selected { system, solve, biactive: biactive.len() };
+        }
+    }
+
     /// Those of the blocks that the loss (or the ridge) sees at all: a column that is constant on the training rows does not move.
     pub(super) fn moving(&self, mut blocks: Vec<usize>) -> Vec<usize> {
         let curvature = self.curvature(self.problem.design);

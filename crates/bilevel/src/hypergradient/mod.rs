@@ -6,6 +6,7 @@
 mod bound;
 mod cone;
 mod directional;
+mod gauss_newton;
 mod implicit;
 mod partition;
 mod reduced;
@@ -15,6 +16,8 @@ mod system;
 
 pub(crate) use directional::critical_cone;
 pub use directional::{CriticalCone, Direction, OneSided};
+pub use gauss_newton::QuadraticCriterion;
+pub(crate) use gauss_newton::gauss_newton;
 pub(crate) use implicit::implicit;
 pub use partition::{BlockState, Partition};
 pub use selection::{BiactivePolicy, Selection};

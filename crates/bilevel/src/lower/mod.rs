@@ -8,7 +8,7 @@ mod sparse_glm;
 mod working_set;
 
 use crate::Result;
-use crate::hypergradient::{BiactivePolicy, CriticalCone, Selection};
+use crate::hypergradient::{BiactivePolicy, CriticalCone, QuadraticCriterion, Selection};
 use crate::outer::Accuracy;
 
 pub use curvature::Curvature;
@@ -112,6 +112,22 @@ pub trait LowerLevel: Sync {
         selection: Selection,
         accuracy: Accuracy,
     ) -> Result<Adjoint>;
+
+    /// The Gauss–Newton model of a criterion in (λ, α), for a criterion with slopes `upper.predictor` and second derivatives `upper_hessian` in the
+    /// predictor (each of length n); `None` where the problem has none that is small enough to be held.
+    ///
+    /// # Errors
+    /// [`crate::Error::InvalidData`] for hyperparameters or vectors that do not belong to the problem.
+    fn gauss_newton(
+        &self,
+        _hyperparameters: &Hyperparameters,
+        _solution: &Solution,
+        _upper: &UpperGradient<'_>,
+        _upper_hessian: &[f64],
+        _selection: Selection,
+    ) -> Result<Option<QuadraticCriterion>> {
+        Ok(None)
+    }
 
     /// All one-sided derivatives of a criterion with slopes ω = `upper.predictor`: exact also at a kink, where the hypergradient is one of many
     /// and says little (DESIGN §2.1). A problem whose solution is differentiable in its hyperparameters need not implement it.

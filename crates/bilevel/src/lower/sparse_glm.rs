@@ -11,7 +11,7 @@ use std::sync::{Mutex, OnceLock};
 use rayon::prelude::*;
 
 use crate::design::DesignMatrix;
-use crate::hypergradient::{self, CriticalCone, Selection};
+use crate::hypergradient::{self, CriticalCone, QuadraticCriterion, Selection};
 use crate::loss::Loss;
 use crate::outer::Accuracy;
 use crate::penalty::Penalty;
@@ -398,6 +398,24 @@ impl<D: DesignMatrix, L: Loss, P: Penalty> LowerLevel for SparseGlm<'_, D, L, P>
         self.check(hyperparameters)?;
         self.check_lengths(solution, upper)?;
         hypergradient::implicit(self, hyperparameters, solution, upper, selection, accuracy)
+    }
+
+    fn gauss_newton(
+        &self,
+        hyperparameters: &Hyperparameters,
+        solution: &Solution,
+        upper: &UpperGradient<'_>,
+        upper_hessian: &[f64],
+        selection: Selection,
+    ) -> Result<Option<QuadraticCriterion>> {
+        self.check(hyperparameters)?;
+        self.check_lengths(solution, upper)?;
+        let n = self.design.n_rows();
+        if upper_hessian.len() != n {
+            let found = format!("{} second derivatives", upper_hessian.len());
+            return Err(Error::data("criterion", found, format!("{n}, one for each row")));
+        }
+        Ok(hypergradient::gauss_newton(self, hyperparameters, solution, upper, upper_hessian, selection))
     }
 
     fn critical_cone(

@@ -7,6 +7,8 @@
 //! Splits are solved in parallel, each from its own solution at the previous θ; the sums run in the order of the splits, so that the
 //! result does not depend on the number of threads.
 
+mod gauss_newton;
+mod pull;
 mod stationarity;
 
 use rayon::prelude::*;
@@ -15,9 +17,10 @@ use crate::Result;
 use crate::criterion::{Criterion, CriterionValue};
 use crate::hypergradient::Selection;
 use crate::lower::{Adjoint, Hyperparameters, LowerLevel, Solution, UpperGradient};
-use crate::outer::{Evaluation, Objective, Request};
+use crate::outer::{Evaluation, ModelStep, Objective, Request};
 use crate::parametrization::Parametrization;
 
+pub use pull::Pull;
 pub use stationarity::{Slopes, Steepest};
 
 /// One split: a lower-level problem on its training rows and a criterion on its validation rows.
@@ -38,6 +41,10 @@ pub struct SplitObjective<M, C> {
     parametrizations: Vec<Box<dyn Parametrization>>,
     /// θ and accuracy of the solutions at hand.
     solved_at: Option<(Vec<f64>, f64)>,
+    /// The quadratic model at the last θ that a step was asked from.
+    model: Option<gauss_newton::Model>,
+    /// A penalty on θ itself.
+    pull: Option<Pull>,
 }
 
 /// The entry of split k, where there may be one for all.
@@ -67,6 +74,8 @@ impl<M: LowerLevel + Send, C: Criterion + Send> SplitObjective<M, C> {
             parts: splits.into_iter().map(part).collect(),
             parametrizations: vec![parametrization],
             solved_at: None,
+            model: None,
+            pull: None,
         }
     }
 
@@ -74,6 +83,7 @@ impl<M: LowerLevel + Send, C: Criterion + Send> SplitObjective<M, C> {
     pub fn set_parametrization(&mut self, parametrization: Box<dyn Parametrization>) {
         self.parametrizations = vec![parametrization];
         self.solved_at = None;
+        self.model = None;
     }
 
     /// Gives each split a parametrization of its own (all with the same number of parameters and the same bounds).
@@ -87,6 +97,7 @@ impl<M: LowerLevel + Send, C: Criterion + Send> SplitObjective<M, C> {
         }
         self.parametrizations = parametrizations;
         self.solved_at = None;
+        self.model = None;
         Ok(())
     }
 
@@ -101,7 +112,19 @@ impl<M: LowerLevel + Send, C: Criterion + Send> SplitObjective<M, C> {
         }
         self.parts.iter_mut().zip(active).for_each(|(part, &flag)| part.active = flag);
         self.solved_at = None;
+        self.model = None;
         Ok(())
+    }
+
+    /// Adds a penalty that pulls the parameters to the means of their groups, or takes it away.
+    pub fn set_pull(&mut self, pull: Option<Pull>) {
+        self.pull = pull;
+        self.model = None;
+    }
+
+    /// The part of Φ(θ) that is the pull; 0 without one.
+    pub fn pull_value(&self, theta: &[f64]) -> f64 {
+        self.pull.as_ref().map_or(0.0, |pull| pull.value(theta))
     }
 
     /// Number of splits, active or not.
@@ -133,6 +156,7 @@ impl<M: LowerLevel + Send, C: Criterion + Send> SplitObjective<M, C> {
             part.solution = starts.next();
         }
         self.solved_at = None;
+        self.model = None;
     }
 
     /// The lower-level problems.
@@ -243,7 +267,17 @@ impl<M: LowerLevel + Send, C: Criterion + Send> Objective for SplitObjective<M, 
             }
         }
         evaluation.gradient.iter_mut().for_each(|g| *g *= share);
+        if let Some(pull) = &self.pull {
+            evaluation.value += pull.value(theta);
+            if request.gradient {
+                pull.add_gradient(theta, &mut evaluation.gradient);
+            }
+        }
         Ok(evaluation)
+    }
+
+    fn model_step(&mut self, theta: &[f64], request: Request, radius: f64) -> Result<Option<ModelStep>> {
+        self.step_of_model(theta, request, radius)
     }
 }
 

@@ -20,6 +20,8 @@ pub struct Slopes<'o> {
     hyperparameters: Vec<Hyperparameters>,
     theta: Vec<f64>,
     bounds: Bounds,
+    /// Slopes of the penalty on θ itself; empty if there is none.
+    pull: Vec<f64>,
 }
 
 /// The coordinate direction along which Φ falls fastest.
@@ -54,12 +56,18 @@ impl<M: LowerLevel + Send, C: Criterion + Send> SplitObjective<M, C> {
                 cones.push((k, cone, touched));
             }
         }
+        let mut pull = Vec::new();
+        if let Some(penalty) = &self.pull {
+            pull.resize(theta.len(), 0.0);
+            penalty.add_gradient(theta, &mut pull);
+        }
         Ok(Slopes {
             cones,
             parametrizations: &self.parametrizations,
             hyperparameters,
             theta: theta.to_vec(),
             bounds,
+            pull,
         })
     }
 }
@@ -78,7 +86,8 @@ impl Slopes<'_> {
             lambda.iter_mut().for_each(|entry| entry.1 *= sign);
             sum += cone.slope(Direction { lambda: &lambda, ridge: sign * ridge })?.slope;
         }
-        Ok(sum / self.cones.len().max(1) as f64)
+        let pull = self.pull.get(k).map_or(0.0, |slope| sign * slope);
+        Ok(sum / self.cones.len().max(1) as f64 + pull)
     }
 
     /// Parameters along which Φ has a slope at all, in one split or another, increasing.
@@ -87,6 +96,7 @@ impl Slopes<'_> {
             of_split(self.parametrizations, *k).moving(touched)
         };
         let mut moving: Vec<usize> = self.cones.iter().flat_map(of_cone).collect();
+        moving.extend((0..self.pull.len()).filter(|&k| self.pull[k] != 0.0));
         moving.sort_unstable();
         moving.dedup();
         moving

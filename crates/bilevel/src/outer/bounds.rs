@@ -78,7 +78,7 @@ impl Bounds {
     }
 
     /// P(θ)_i.
-    fn clamp(&self, i: usize, value: f64) -> f64 {
+    pub(crate) fn clamp(&self, i: usize, value: f64) -> f64 {
         value.max(self.lower[i]).min(self.upper[i])
     }
 

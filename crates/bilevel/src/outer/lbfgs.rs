@@ -18,7 +18,7 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use super::bounds::{dot, norm};
-use super::bundle::shortest_combination;
+use super::bundle::{Escape, MAX_GRADIENTS, WayOut};
 use super::line_search::{Found, LineSearch, WolfeSettings, weak_wolfe};
 use super::search::{PlateauCounter, Point, Search, require_fraction, require_positive};
 use super::{AccuracySchedule, Bounds, Monitor, Objective, OuterOptimizer, OuterResult, StopReason};
@@ -28,14 +28,8 @@ use crate::{Error, Result};
 /// Relative curvature sᵀy/(‖s‖‖y‖) below which a pair is left out.
 const SMALLEST_CURVATURE: f64 = 1e-12;
 
-/// Most gradients gathered around a kink.
-const MAX_GRADIENTS: usize = 12;
-
 /// Distance up to which the gradients at earlier points count as gradients around a point.
 const NEIGHBOURHOOD: f64 = 1e-4;
-
-/// First step away from a kink, as fraction of the initial step: the way along an edge is often short.
-const ESCAPE_STEP: f64 = 1e-3;
 
 /// Settings of [`Lbfgs`].
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -201,36 +195,25 @@ impl Lbfgs {
         }
     }
 
-    /// From a point where −h does not descend, or hardly: line searches along the shortest combination of the gradients around it. Those are
-    /// the point's own, the ones `around` it that are known, that at the `nearest` point of the failed line search, and those that the
-    /// searches here add. Ends with `otherwise` if none of that leads on, unless the combination is so short that the point is stationary.
+    /// A step that leaves the kink, or the end of the search.
     fn leave_kink(
         &self,
         search: &mut Search<'_>,
         point: &mut Point,
-        mut around: Vec<Vec<f64>>,
-        mut nearest: Option<Vec<f64>>,
+        around: Vec<Vec<f64>>,
+        nearest: Option<Vec<f64>>,
         otherwise: StopReason,
     ) -> Result<Step> {
-        let wolfe = WolfeSettings { smallest_step: 1e3 * self.settings.smallest_step, ..self.wolfe() };
-        around.push(point.evaluation.gradient.clone());
-        while around.len() < MAX_GRADIENTS {
-            if let Some(theta) = nearest.take() {
-                around.push(search.at(theta)?.evaluation.gradient);
-            }
-            let (shortest, size) = shortest_in_box(search, point, &around);
-            if size <= search.stationarity_threshold(self.settings.stationarity) {
-                return Ok(Step::End(StopReason::Stationary));
-            }
-            let direction: Vec<f64> = shortest.iter().map(|g| -g).collect();
-            let first = ESCAPE_STEP * self.settings.initial_step / size;
-            match weak_wolfe(search, point, &direction, first, &wolfe)? {
-                LineSearch::Found(found) => return Ok(Step::Taken(found)),
-                LineSearch::Failed { nearest: None } => break,
-                LineSearch::Failed { nearest: next } => nearest = next,
-            }
-        }
-        Ok(Step::End(otherwise))
+        let escape = Escape {
+            wolfe: self.wolfe(),
+            initial_step: self.settings.initial_step,
+            stationarity: self.settings.stationarity,
+        };
+        Ok(match escape.leave(search, point, around, nearest)? {
+            WayOut::Open(found) => Step::Taken(found),
+            WayOut::Stationary => Step::End(StopReason::Stationary),
+            WayOut::Closed => Step::End(otherwise),
+        })
     }
 
     fn check(&self) -> Result<()> {
@@ -248,17 +231,6 @@ impl Lbfgs {
             format!("less than `curvature`, {}", settings.curvature),
         ))
     }
-}
-
-/// The shortest combination of gradients without the entries that the box blocks at `point`, and its norm.
-fn shortest_in_box(search: &Search<'_>, point: &Point, gradients: &[Vec<f64>]) -> (Vec<f64>, f64) {
-    let n = point.theta.len();
-    let usable = gradients.iter().filter(|gradient| gradient.len() == n);
-    let free: Vec<Vec<f64>> =
-        usable.map(|gradient| search.bounds.free_gradient(&point.theta, gradient)).collect();
-    let shortest = shortest_combination(&free);
-    let size = norm(shortest.iter().copied());
-    (shortest, size)
 }
 
 /// What came of the attempt to go on.

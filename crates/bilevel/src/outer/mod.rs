@@ -5,6 +5,7 @@
 //! | [`ScalarSearch`] | one parameter, globally | `scalar.rs`, `bracket.rs` |
 //! | [`Lbfgs`] | few parameters, or many and smooth | `lbfgs.rs`, `line_search.rs` |
 //! | [`Ntrba`] | many parameters with kinks: trust region | `ntrba.rs` |
+//! | [`GaussNewton`] | many parameters, from second derivatives | `gauss_newton.rs` |
 //! | [`Nba`] | many parameters with kinks: plain subgradient steps | `nba.rs` |
 //! | [`Grid`] | one or two parameters, the baseline | `grid.rs` |
 //!
@@ -46,6 +47,7 @@ mod accuracy;
 mod bounds;
 mod bracket;
 mod bundle;
+mod gauss_newton;
 mod grid;
 mod lbfgs;
 mod line_search;
@@ -63,6 +65,7 @@ use crate::hypergradient::Selection;
 
 pub use accuracy::AccuracySchedule;
 pub use bounds::Bounds;
+pub use gauss_newton::{GaussNewton, GaussNewtonSettings};
 pub use grid::{Grid, GridResult, GridSettings};
 pub use lbfgs::{Lbfgs, LbfgsSettings};
 pub use nba::{Nba, NbaSettings, StepRule};
@@ -119,6 +122,15 @@ pub struct Evaluation {
     pub biactive: usize,
 }
 
+/// A step that a quadratic model of Φ proposes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelStep {
+    /// Where it leads.
+    pub theta: Vec<f64>,
+    /// The decrease that the model expects.
+    pub predicted: f64,
+}
+
 /// Φ(θ) with a (sub)gradient: all that an outer method sees.
 pub trait Objective {
     /// Length of θ.
@@ -132,6 +144,14 @@ pub trait Objective {
     /// # Errors
     /// Any failure of the lower level or the adjoint system.
     fn evaluate(&mut self, theta: &[f64], request: Request) -> Result<Evaluation>;
+
+    /// The step that minimizes a quadratic model of Φ at `theta` over a ball of `radius` and the box; `None` if there is no such model.
+    ///
+    /// # Errors
+    /// As [`Objective::evaluate`].
+    fn model_step(&mut self, _theta: &[f64], _request: Request, _radius: f64) -> Result<Option<ModelStep>> {
+        Ok(None)
+    }
 
     /// How far the value of `evaluation` may be from Φ(θ), because the lower level was solved inexactly.
     ///

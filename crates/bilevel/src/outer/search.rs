@@ -7,8 +7,8 @@
 use std::ops::ControlFlow;
 
 use super::{
-    Accuracy, AccuracySchedule, Bounds, Evaluation, Monitor, Objective, OuterResult, Progress, Request,
-    StopReason,
+    Accuracy, AccuracySchedule, Bounds, Evaluation, ModelStep, Monitor, Objective, OuterResult, Progress,
+    Request, StopReason,
 };
 use crate::hypergradient::{BiactivePolicy, Selection};
 use crate::{Error, Result};
@@ -128,6 +128,14 @@ impl<'a> Search<'a> {
     /// Φ(θ) with the gradient that another policy selects.
     pub fn with_policy(&mut self, theta: &[f64], policy: BiactivePolicy) -> Result<Evaluation> {
         self.ask(theta, true, Selection { policy, ..self.selection })
+    }
+
+    /// The step of the objective's quadratic model at a point that was evaluated last, if it has one.
+    pub fn model_step(&mut self, theta: &[f64], radius: f64, band: f64) -> Result<Option<ModelStep>> {
+        let selection = Selection { band: band.max(self.selection.band), ..self.selection };
+        let request = Request { accuracy: self.accuracy.current, selection, gradient: true };
+        let step = self.objective.model_step(theta, request, radius)?;
+        Ok(step.filter(|step| step.theta.len() == theta.len() && step.theta.iter().all(|t| t.is_finite())))
     }
 
     fn ask(&mut self, theta: &[f64], gradient: bool, selection: Selection) -> Result<Evaluation> {

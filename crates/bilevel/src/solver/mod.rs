@@ -5,9 +5,11 @@ mod conjugate_gradient;
 mod conjugate_residual;
 mod coordinate_descent;
 mod pseudo_inverse;
+mod trust_region;
 
 pub use cholesky::Cholesky;
 pub use conjugate_gradient::{CgOutcome, conjugate_gradient, diagonal_preconditioner};
 pub use conjugate_residual::conjugate_residual;
 pub use coordinate_descent::{CdOutcome, CdSettings, LocalBlocks, QuadraticModel, coordinate_descent};
 pub use pseudo_inverse::{LeastSquares, PseudoInverse};
+pub use trust_region::trust_region_step;

@@ -3,8 +3,8 @@
 use crate::design::DesignMatrix;
 use crate::loss::Loss;
 use crate::outer::{
-    EarlyStop, Grid, Lbfgs, LbfgsSettings, Nba, NbaSettings, Ntrba, NtrbaSettings, ScalarSearch,
-    ScalarSettings,
+    EarlyStop, GaussNewton, GaussNewtonSettings, Grid, Lbfgs, LbfgsSettings, Nba, NbaSettings, Ntrba,
+    NtrbaSettings, ScalarSearch, ScalarSettings,
 };
 use crate::penalty::Penalty;
 
@@ -76,6 +76,9 @@ impl<L: Loss, P: Penalty + Send> Climb<'_, '_, '_, L, P> {
             OuterKind::Nba => {
                 Box::new(Nba { settings: NbaSettings { selection, max_steps, ..NbaSettings::default() } })
             }
+            OuterKind::GaussNewton => Box::new(GaussNewton {
+                settings: GaussNewtonSettings { selection, max_steps, ..GaussNewtonSettings::default() },
+            }),
             OuterKind::Grid => Box::new(Grid::default()),
             // Progress of less than a millionth of the criterion in five steps, or slopes of less than a ten-thousandth per e-fold, are below
             // anything that its standard error can see.
