@@ -11,9 +11,11 @@ use rayon::prelude::*;
 
 use crate::Result;
 use crate::criterion::{Criterion, CriterionValue};
+use crate::design::DesignMatrix;
 use crate::hypergradient::Selection;
-use crate::lower::{Adjoint, Hyperparameters, LowerLevel, Solution, UpperGradient};
-use crate::outer::{Evaluation, Objective, Request};
+use crate::loss::Loss;
+use crate::lower::{Adjoint, Hyperparameters, LowerLevel, SmoothedGlm, Solution, UpperGradient};
+use crate::outer::{Evaluation, Objective, Request, SmoothedObjective};
 use crate::parametrization::Parametrization;
 
 /// One split: a lower-level problem on its training rows and a criterion on its validation rows.
@@ -236,6 +238,15 @@ impl<M: LowerLevel + Send, C: Criterion + Send> Objective for SplitObjective<M, 
         }
         evaluation.gradient.iter_mut().for_each(|g| *g *= share);
         Ok(evaluation)
+    }
+}
+
+impl<D: DesignMatrix, L: Loss, C: Criterion + Send> SmoothedObjective
+    for SplitObjective<SmoothedGlm<'_, D, L>, C>
+{
+    fn set_epsilon(&mut self, epsilon: f64) -> Result<()> {
+        self.solved_at = None;
+        self.parts.iter_mut().try_for_each(|part| part.lower.set_epsilon(epsilon))
     }
 }
 

@@ -7,6 +7,7 @@
 //! | [`Ntrba`] | many parameters with kinks: trust region | `ntrba.rs` |
 //! | [`Nba`] | many parameters with kinks: plain subgradient steps | `nba.rs` |
 //! | [`Grid`] | one or two parameters, the baseline | `grid.rs` |
+//! | [`Continuation`] | any of them on a smoothed objective, for comparison | `continuation.rs` |
 //!
 //! All of them keep θ inside the box of [`Objective::bounds`], start with loose lower-level solves and tighten them as the decreases that
 //! they judge by become smaller (`accuracy.rs`), tell a [`Monitor`] about every step, and return the best point they have seen.
@@ -46,6 +47,7 @@ mod accuracy;
 mod bounds;
 mod bracket;
 mod bundle;
+mod continuation;
 mod grid;
 mod lbfgs;
 mod line_search;
@@ -63,6 +65,7 @@ use crate::hypergradient::Selection;
 
 pub use accuracy::AccuracySchedule;
 pub use bounds::Bounds;
+pub use continuation::{Continuation, ContinuationStage, SmoothedObjective};
 pub use grid::{Grid, GridResult, GridSettings};
 pub use lbfgs::{Lbfgs, LbfgsSettings};
 pub use nba::{Nba, NbaSettings, StepRule};
