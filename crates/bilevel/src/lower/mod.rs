@@ -4,6 +4,7 @@ mod curvature;
 mod dual;
 mod gram_cache;
 mod row_major;
+mod smoothed;
 mod sparse_glm;
 mod working_set;
 
@@ -15,6 +16,7 @@ pub use curvature::Curvature;
 pub(crate) use curvature::variance;
 pub(crate) use gram_cache::CAPACITY;
 pub(crate) use row_major::RowMajor;
+pub use smoothed::SmoothedGlm;
 pub use sparse_glm::{NullModel, SparseGlm};
 
 /// Hyperparameters of a penalized model: one weight for each block of the penalty, and the ridge parameter.

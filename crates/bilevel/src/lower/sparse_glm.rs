@@ -287,7 +287,7 @@ impl<'a, D: DesignMatrix, L: Loss, P: Penalty> SparseGlm<'a, D, L, P> {
 
     /// Σ ρ°(A_gᵀ(s∘f'))·r/‖A_g‖ over the blocks with neither weight nor ridge: what moving them could still gain, if none of them moves
     /// the predictor by more than r. r is ten times the largest such part now, or ten times what the null model leaves to explain.
-    fn unpenalized_cost(&self, hyperparameters: &Hyperparameters, solution: &Solution) -> f64 {
+    pub(super) fn unpenalized_cost(&self, hyperparameters: &Hyperparameters, solution: &Solution) -> f64 {
         let blocks = self.penalty.blocks();
         let lambda = &hyperparameters.lambda;
         if hyperparameters.ridge > 0.0 || !lambda.contains(&0.0) {
@@ -309,7 +309,7 @@ impl<'a, D: DesignMatrix, L: Loss, P: Penalty> SparseGlm<'a, D, L, P> {
     }
 
     /// Whether a solution and the slopes of a criterion belong to this design.
-    fn check_lengths(&self, solution: &Solution, upper: &UpperGradient<'_>) -> Result<()> {
+    pub(super) fn check_lengths(&self, solution: &Solution, upper: &UpperGradient<'_>) -> Result<()> {
         let (n, p) = (self.design.n_rows(), self.design.n_columns());
         let of_rows = [solution.predictor.len(), upper.predictor.len(), upper.curvature.len()];
         let of_columns = [solution.coefficients.len(), solution.correlations.len()];
@@ -320,7 +320,7 @@ impl<'a, D: DesignMatrix, L: Loss, P: Penalty> SparseGlm<'a, D, L, P> {
         Err(Error::data("solution and criterion", found, format!("those of a design of {n} × {p}")))
     }
 
-    fn check(&self, hyperparameters: &Hyperparameters) -> Result<()> {
+    pub(super) fn check(&self, hyperparameters: &Hyperparameters) -> Result<()> {
         let lambda = &hyperparameters.lambda;
         if lambda.len() != self.penalty.blocks().len() {
             let expected = format!("{}, one for each block of the penalty", self.penalty.blocks().len());

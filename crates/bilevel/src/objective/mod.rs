@@ -15,9 +15,11 @@ use rayon::prelude::*;
 
 use crate::Result;
 use crate::criterion::{Criterion, CriterionValue};
+use crate::design::DesignMatrix;
 use crate::hypergradient::Selection;
-use crate::lower::{Adjoint, Hyperparameters, LowerLevel, Solution, UpperGradient};
-use crate::outer::{Evaluation, ModelStep, Objective, Request};
+use crate::loss::Loss;
+use crate::lower::{Adjoint, Hyperparameters, LowerLevel, SmoothedGlm, Solution, UpperGradient};
+use crate::outer::{Evaluation, ModelStep, Objective, Request, SmoothedObjective};
 use crate::parametrization::Parametrization;
 
 pub use pull::Pull;
@@ -278,6 +280,16 @@ impl<M: LowerLevel + Send, C: Criterion + Send> Objective for SplitObjective<M, 
 
     fn model_step(&mut self, theta: &[f64], request: Request, radius: f64) -> Result<Option<ModelStep>> {
         self.step_of_model(theta, request, radius)
+    }
+}
+
+impl<D: DesignMatrix, L: Loss, C: Criterion + Send> SmoothedObjective
+    for SplitObjective<SmoothedGlm<'_, D, L>, C>
+{
+    fn set_epsilon(&mut self, epsilon: f64) -> Result<()> {
+        self.solved_at = None;
+        self.model = None;
+        self.parts.iter_mut().try_for_each(|part| part.lower.set_epsilon(epsilon))
     }
 }
 

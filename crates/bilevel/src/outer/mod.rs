@@ -8,6 +8,7 @@
 //! | [`GaussNewton`] | many parameters, from second derivatives | `gauss_newton.rs` |
 //! | [`Nba`] | many parameters with kinks: plain subgradient steps | `nba.rs` |
 //! | [`Grid`] | one or two parameters, the baseline | `grid.rs` |
+//! | [`Continuation`] | any of them on a smoothed objective, for comparison | `continuation.rs` |
 //!
 //! All of them keep θ inside the box of [`Objective::bounds`], start with loose lower-level solves and tighten them as the decreases that
 //! they judge by become smaller (`accuracy.rs`), tell a [`Monitor`] about every step, and return the best point they have seen.
@@ -47,6 +48,7 @@ mod accuracy;
 mod bounds;
 mod bracket;
 mod bundle;
+mod continuation;
 mod gauss_newton;
 mod grid;
 mod lbfgs;
@@ -65,6 +67,7 @@ use crate::hypergradient::Selection;
 
 pub use accuracy::AccuracySchedule;
 pub use bounds::Bounds;
+pub use continuation::{Continuation, ContinuationStage, SmoothedObjective};
 pub use gauss_newton::{GaussNewton, GaussNewtonSettings};
 pub use grid::{Grid, GridResult, GridSettings};
 pub use lbfgs::{Lbfgs, LbfgsSettings};
