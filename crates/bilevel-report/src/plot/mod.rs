@@ -5,6 +5,7 @@
 
 mod bars;
 mod scale;
+mod shape;
 mod thinning;
 
 use std::fmt::Write as _;
@@ -14,10 +15,11 @@ use maud::{Markup, html};
 pub(crate) use bars::{Bar, bars};
 pub(crate) use scale::Scale;
 use scale::{Tick, roomy};
+pub(crate) use shape::shape;
 pub(crate) use thinning::{evenly_in_log_rank, thinned};
 
 /// Width of every drawing in its own units; heights vary. Text is 12 units high on narrow screens.
-const WIDTH: f64 = 400.0;
+pub(crate) const WIDTH: f64 = 400.0;
 /// Height of text, and the width of an average character, in units.
 const TEXT: f64 = 12.0;
 const CHARACTER: f64 = 7.2;
@@ -226,6 +228,15 @@ impl Plot {
         });
     }
 
+    /// Points drawn as the i-th of a few shapes, which can be told apart without colour.
+    pub(crate) fn shapes(&mut self, color: Color, i: usize, points: &[(f64, f64)]) {
+        let outlines: String =
+            points.iter().filter_map(|&p| self.place(p)).map(|center| shape(i, center, 3.4)).collect();
+        if !outlines.is_empty() {
+            self.data(html! { path class={ "shape " (color.class()) } d=(outlines) {} });
+        }
+    }
+
     /// A vertical bar from zero height to y, between two values of x.
     pub(crate) fn column(&mut self, color: Color, (from, to): (f64, f64), y: f64, tip: &str) {
         if let (Some(x0), Some(x1), Some(y1)) = (self.place_x(from), self.place_x(to), self.place_y(y)) {
@@ -279,10 +290,19 @@ impl Plot {
 
     /// The finished drawing.
     pub(crate) fn into_markup(self) -> Markup {
+        let (description, height) = (self.description.clone(), self.height);
+        html! {
+            svg class="plot" viewBox={ "0 0 " (WIDTH) " " (height) } role="img" aria-label=(description) {
+                (self.into_group())
+            }
+        }
+    }
+
+    /// Axes and marks, to be put into a drawing of the same width.
+    pub(crate) fn into_group(self) -> Markup {
         let (left, right, top, bottom) = (self.left, self.right(), self.top, self.bottom());
         let middle_y = 0.5 * (top + bottom);
         html! {
-            svg class="plot" viewBox={ "0 0 " (WIDTH) " " (self.height) } role="img" aria-label=(self.description) {
                 g class="axes" {
                     @for tick in self.x_ticks() {
                         @if let Some(x) = self.place_x(tick.value) {
@@ -309,7 +329,6 @@ impl Plot {
                 }
                 g class="marks" { @for mark in &self.marks { (mark) } }
                 path class="frame" d={ "M" (coordinate(left)) " " (coordinate(top)) "V" (coordinate(bottom)) "H" (coordinate(right)) } {}
-            }
         }
     }
 }
@@ -360,7 +379,7 @@ fn push_point(path: &mut String, command: char, (x, y): (f64, f64)) {
 }
 
 /// A coordinate to a tenth of a unit, which is finer than a pixel on any screen.
-fn coordinate(x: f64) -> String {
+pub(crate) fn coordinate(x: f64) -> String {
     let text = format!("{x:.1}");
     text.strip_suffix(".0").map(str::to_string).unwrap_or(text)
 }
