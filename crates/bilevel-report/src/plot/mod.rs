@@ -107,6 +107,8 @@ pub(crate) struct Plot {
     marks: Vec<Markup>,
     /// How many of the marks show data.
     n_data: usize,
+    /// Whether the labels of the x axis are set at a slope, because they would run into each other.
+    sloped: bool,
 }
 
 impl Plot {
@@ -114,6 +116,9 @@ impl Plot {
     pub(crate) fn new(description: impl Into<String>, x: Axis, y: Axis, height: f64) -> Self {
         let longest = y.scale.ticks(5).iter().map(|t| t.label.chars().count()).max().unwrap_or(0);
         let left = 24.0 + CHARACTER * longest as f64;
+        let labels = x.scale.ticks(5);
+        let sloped =
+            x.scale.is_named() && roomy(labels.clone(), WIDTH - left, CHARACTER).len() < labels.len();
         Self {
             description: description.into(),
             x,
@@ -124,6 +129,7 @@ impl Plot {
             above: None,
             marks: Vec::new(),
             n_data: 0,
+            sloped,
         }
     }
 
@@ -136,7 +142,8 @@ impl Plot {
 
     /// Where the x axis has its ticks.
     pub(crate) fn x_ticks(&self) -> Vec<Tick> {
-        roomy(self.x.scale.ticks(5), self.right() - self.left, CHARACTER)
+        let ticks = self.x.scale.ticks(5);
+        if self.sloped { ticks } else { roomy(ticks, self.right() - self.left, CHARACTER) }
     }
 
     /// Whether nothing that shows data has been drawn.
@@ -149,7 +156,11 @@ impl Plot {
     }
 
     fn bottom(&self) -> f64 {
-        self.height - 40.0
+        /// Sine of the slope of labels.
+        const RISE: f64 = 0.7;
+        let labels = self.x.scale.ticks(5).into_iter().map(|tick| tick.label.chars().count());
+        let longest = if self.sloped { labels.max().unwrap_or(0) } else { 0 };
+        self.height - 40.0 - RISE * CHARACTER * longest as f64
     }
 
     fn place_x(&self, x: f64) -> Option<f64> {
@@ -307,7 +318,11 @@ impl Plot {
                     @for tick in self.x_ticks() {
                         @if let Some(x) = self.place_x(tick.value) {
                             line class="grid" x1=(coordinate(x)) x2=(coordinate(x)) y1=(coordinate(top)) y2=(coordinate(bottom)) {}
-                            text x=(coordinate(x)) y=(coordinate(bottom + 15.0)) text-anchor="middle" { (tick.label) }
+                            @if self.sloped {
+                                text transform={ "translate(" (coordinate(x + 4.0)) " " (coordinate(bottom + 12.0)) ") rotate(-45)" } text-anchor="end" { (tick.label) }
+                            } @else {
+                                text x=(coordinate(x)) y=(coordinate(bottom + 15.0)) text-anchor="middle" { (tick.label) }
+                            }
                         }
                     }
                     @for tick in self.y.scale.ticks(5) {

@@ -124,6 +124,11 @@ impl Scale {
         self.kind == Kind::Log
     }
 
+    /// Whether this is a scale of named categories.
+    pub(crate) fn is_named(&self) -> bool {
+        !self.names.is_empty()
+    }
+
     /// At most about `target` + 2 ticks at round numbers within the scale.
     pub(crate) fn ticks(&self, target: usize) -> Vec<Tick> {
         if !self.names.is_empty() {

@@ -88,7 +88,7 @@ fn work(run: &Run<'_>) -> Result<Outcome> {
     let count = |judge: fn(&Anchor) -> bool| anchors.iter().filter(|a| judge(a)).count();
     Ok(Outcome {
         title: "At λ_max: a zero hypergradient that proves nothing".to_string(),
-        caption: vec!["One λ for all features at λ_max, the smallest that leaves no coefficient. The hypergradient in log λ_j with the `Null` policy is exactly zero: read as a certificate it says \"stationary\". The one-sided derivative of the criterion along −e_i* (in λ, i* the feature that attains λ_max) is exact at the kink; the difference is of third order, from the problem solved again at three smaller λ_i*.".to_string()],
+        caption: vec!["One λ for all features at λ_max, the smallest that leaves no coefficient. The hypergradient in log λ_j with the `Null` policy is exactly zero: read as a certificate it says \"stationary\". The one-sided derivative of the criterion along −e_i* (in λ, i* the feature that attains λ_max) is exact at the kink; the difference is of third order, from the problem solved again at three smaller λ_i*. A positive derivative means that the validation rows want the feature with the other sign than the training rows: there a smaller λ_i* does not help.".to_string()],
         findings: vec![format!(
             "On {} of {} sets the hypergradient is zero; on {} the derivative is negative, and on {} it agrees with the difference within 1 %.",
             count(|a| a.null_norm == 0.0),

@@ -39,16 +39,14 @@ fn line(name: &str, trial: &Trial, value: impl Fn(&Seen) -> f64) -> Line {
     Line::new(name, trial.trace.iter().enumerate().map(|(k, seen)| (k as f64, value(seen))).collect())
 }
 
-/// Validation loss at each step; constant for methods without steps of their own.
+/// Validation loss at each step; a level line for methods whose steps are not comparable.
 fn convergence(trials: &[Trial]) -> Chart {
     let longest = trials.iter().map(|trial| trial.trace.len()).max().unwrap_or(0);
-    let lines = METHODS.into_iter().zip(trials).map(|(name, trial)| {
-        if trial.trace.is_empty() {
-            let ends = [0.0, longest.saturating_sub(1) as f64];
-            Line::new(format!("{name} (answer)"), ends.map(|k| (k, trial.criterion)).to_vec())
-        } else {
-            line(name, trial, |seen| seen.criterion)
-        }
+    let ends = [0.0, longest.saturating_sub(1) as f64];
+    let descents = descents(trials).map(|(name, trial)| line(name, trial, |seen| seen.criterion));
+    let answers = METHODS.into_iter().zip(trials).filter(|(_, trial)| trial.trace.is_empty());
+    let answers = answers.map(|(name, trial)| {
+        Line::new(format!("{name} (answer)"), ends.map(|k| (k, trial.criterion)).to_vec())
     });
     Chart {
         finding: format!(
@@ -59,13 +57,13 @@ fn convergence(trials: &[Trial]) -> Chart {
         x: "outer step".to_string(),
         y: "validation MSE".to_string(),
         log: true,
-        lines: lines.collect(),
+        lines: descents.chain(answers).collect(),
     }
 }
 
 fn hidden_gradient(trials: &[Trial]) -> Chart {
     Chart {
-        finding: "The hidden features have no say with Null; the self-consistent policy hears them at once"
+        finding: "At the start the hidden features have no say with Null; the self-consistent policy hears them at once"
             .to_string(),
         x: "outer step".to_string(),
         y: "norm of h on hidden features".to_string(),
@@ -81,14 +79,24 @@ fn weights(trials: &[Trial]) -> Categories {
         points: trial.weights.iter().map(|&(role, lambda)| (group(role), lambda)).collect(),
     };
     Categories {
-        finding: "NTRBA lowers the penalties of hidden features; with Null they stay where they were"
-            .to_string(),
+        finding: format!(
+            "Median penalty of the hidden features: {} with NTRBA, {} with Null",
+            digits(median_hidden(&trials[2])),
+            digits(median_hidden(&trials[1]))
+        ),
         x: "group of features".to_string(),
-        y: "penalty λ at the best step".to_string(),
+        y: "penalty λ".to_string(),
         log: true,
         categories: ROLES.map(|(_, name)| name.to_string()).to_vec(),
         series: descents(trials).map(marks).collect(),
     }
+}
+
+fn median_hidden(trial: &Trial) -> f64 {
+    let mut hidden: Vec<f64> =
+        trial.weights.iter().filter(|(role, _)| *role == FeatureRole::Hidden).map(|w| w.1).collect();
+    hidden.sort_by(f64::total_cmp);
+    hidden.get(hidden.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 fn radius(trials: &[Trial]) -> Chart {
