@@ -123,26 +123,12 @@ impl Run<'_> {
         results.into_iter().map(|(_, result)| result).collect()
     }
 
-    /// Calls `work` on every item in turn, each on all threads.
+    /// Does `work` on all threads.
     ///
     /// # Errors
-    /// The first error.
-    pub(crate) fn in_turn<T: Sync, R: Send>(
-        &self,
-        items: &[T],
-        name: impl Fn(&T) -> String + Sync,
-        work: impl Fn(&T) -> Result<R> + Sync,
-    ) -> Result<Vec<R>> {
-        self.watcher.begin(items.len());
-        pool(self.threads())?.install(|| {
-            let one = |item| -> Result<R> {
-                self.check()?;
-                let result = work(item)?;
-                self.watcher.done(&name(item));
-                Ok(result)
-            };
-            items.iter().map(one).collect()
-        })
+    /// Those of `work`.
+    pub(crate) fn on_all_threads<R: Send>(&self, work: impl FnOnce() -> Result<R> + Send) -> Result<R> {
+        pool(self.threads())?.install(work)
     }
 }
 

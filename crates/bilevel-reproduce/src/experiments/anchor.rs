@@ -59,7 +59,9 @@ impl Anchor {
 
 fn work(run: &Run<'_>) -> Result<Outcome> {
     let sets = run.request.data;
-    let anchors = run.in_turn(sets, |set| set.name.clone(), |set| of_set(run, set))?;
+    run.watcher.begin(sets.len());
+    let anchors: Vec<Anchor> =
+        run.on_all_threads(|| sets.iter().map(|set| of_set(run, set)).collect::<Result<_>>())?;
     let mut table = Table::new(&[
         "set",
         "n",
@@ -110,10 +112,13 @@ fn work(run: &Run<'_>) -> Result<Outcome> {
 fn of_set(run: &Run<'_>, set: &NamedData) -> Result<Anchor> {
     let data = if run.request.quick { sample(&set.data, QUICK_ROWS)? } else { set.data.clone() };
     let parts = Parts::at_random(&data, 0)?;
-    match data.target.task() {
+    let anchor = match data.target.task() {
         Task::Classification => at_lambda_max(&parts, Logistic),
         Task::Regression => at_lambda_max(&parts, Squared),
-    }
+    }?;
+    run.check()?;
+    run.watcher.done(&set.name);
+    Ok(anchor)
 }
 
 fn at_lambda_max<L: Loss + Copy>(parts: &Parts, loss: L) -> Result<Anchor> {
