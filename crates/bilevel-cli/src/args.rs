@@ -2,6 +2,8 @@
 //!
 //! Everything here is checked before any file is opened: a number out of range or two options that exclude each other end with one sentence.
 
+mod reproduce;
+
 use std::path::PathBuf;
 
 use bilevel::data::SplitSettings;
@@ -10,6 +12,8 @@ use bilevel::hypergradient::BiactivePolicy;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use serde::de::DeserializeOwned;
+
+pub use reproduce::ReproduceArgs;
 
 use crate::load::{LoadOptions, Source};
 
@@ -91,6 +95,9 @@ pub enum Command {
     /// Fit an embedded data set, keep a quarter of it for the test, and write a report.
     #[command(before_help = DEMO_EXAMPLES, allow_negative_numbers = true)]
     Demo(DemoArgs),
+    /// Do a published experiment again: its table beside the published one, as Markdown and CSV, with plots.
+    #[command(before_help = reproduce::EXAMPLES, after_help = reproduce::tables())]
+    Reproduce(ReproduceArgs),
 }
 
 #[derive(Debug, Args)]

@@ -22,7 +22,7 @@ fn help_of_every_subcommand_begins_with_examples_that_call_it() {
     let scratch = Scratch::new("help");
     let top = succeed(scratch.path(), &["--help"]);
     assert!(top.starts_with("Examples:\n  bilevel demo"), "{top}");
-    for subcommand in ["fit", "predict", "evaluate", "gradcheck", "demo"] {
+    for subcommand in ["fit", "predict", "evaluate", "gradcheck", "demo", "reproduce"] {
         let help = succeed(scratch.path(), &[subcommand, "--help"]);
         assert!(help.starts_with(&format!("Examples:\n  bilevel {subcommand}")), "{help}");
         assert!(top.contains(&format!("\n  {subcommand} ")), "{top}");
@@ -113,6 +113,15 @@ fn settings_that_cannot_be_used_are_refused_in_one_sentence_and_write_nothing() 
         ("predict", "<MODEL>"),
         ("gradcheck house.csv --parameters 0", "1 or more"),
         ("demo mnist", "phishing"),
+        ("reproduce", "<TABLE>"),
+        ("reproduce starvation", "starvation-toy"),
+        ("reproduce real", "--data-dir"),
+        ("reproduce real --data-dir nowhere", "nowhere"),
+        ("reproduce real --data-dir .", "phishing.svm"),
+        ("reproduce degenerate --data-dir .", "--data-dir"),
+        ("reproduce anchor --seeds 2", "--seeds"),
+        ("reproduce degenerate --seeds 0", "1 or more"),
+        ("reproduce starvation-toy --output house.csv", "house.csv"),
         ("learn", "learn"),
     ];
     for (line, hint) in cases {

@@ -9,6 +9,7 @@
 //! # }
 //! ```
 
+pub mod figure;
 mod page;
 mod plot;
 mod sections;

@@ -141,7 +141,7 @@ fn search(
 }
 
 /// An output that can never be written is found out before hours of work.
-fn check_directory(directory: &Path) -> anyhow::Result<()> {
+pub(super) fn check_directory(directory: &Path) -> anyhow::Result<()> {
     let metadata = match std::fs::metadata(directory) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         other => other.with_context(|| format!("{}: cannot be used as output", directory.display()))?,

@@ -5,6 +5,7 @@ mod evaluate;
 mod fit;
 mod gradcheck;
 mod predict;
+mod reproduce;
 
 use std::process::ExitCode;
 
@@ -36,6 +37,7 @@ fn dispatch(cli: Cli, matches: &ArgMatches) -> anyhow::Result<u8> {
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Gradcheck(args) => gradcheck::run(&args),
         Command::Demo(args) => demo::run(args),
+        Command::Reproduce(args) => reproduce::run(&args),
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod bars;
 mod scale;
+mod shape;
 mod thinning;
 
 use std::fmt::Write as _;
@@ -14,10 +15,11 @@ use maud::{Markup, html};
 pub(crate) use bars::{Bar, bars};
 pub(crate) use scale::Scale;
 use scale::{Tick, roomy};
+pub(crate) use shape::shape;
 pub(crate) use thinning::{evenly_in_log_rank, thinned};
 
 /// Width of every drawing in its own units; heights vary. Text is 12 units high on narrow screens.
-const WIDTH: f64 = 400.0;
+pub(crate) const WIDTH: f64 = 400.0;
 /// Height of text, and the width of an average character, in units.
 const TEXT: f64 = 12.0;
 const CHARACTER: f64 = 7.2;
@@ -105,6 +107,8 @@ pub(crate) struct Plot {
     marks: Vec<Markup>,
     /// How many of the marks show data.
     n_data: usize,
+    /// Whether the labels of the x axis are set at a slope, because they would run into each other.
+    sloped: bool,
 }
 
 impl Plot {
@@ -112,6 +116,9 @@ impl Plot {
     pub(crate) fn new(description: impl Into<String>, x: Axis, y: Axis, height: f64) -> Self {
         let longest = y.scale.ticks(5).iter().map(|t| t.label.chars().count()).max().unwrap_or(0);
         let left = 24.0 + CHARACTER * longest as f64;
+        let labels = x.scale.ticks(5);
+        let sloped =
+            x.scale.is_named() && roomy(labels.clone(), WIDTH - left, CHARACTER).len() < labels.len();
         Self {
             description: description.into(),
             x,
@@ -122,6 +129,7 @@ impl Plot {
             above: None,
             marks: Vec::new(),
             n_data: 0,
+            sloped,
         }
     }
 
@@ -134,7 +142,8 @@ impl Plot {
 
     /// Where the x axis has its ticks.
     pub(crate) fn x_ticks(&self) -> Vec<Tick> {
-        roomy(self.x.scale.ticks(5), self.right() - self.left, CHARACTER)
+        let ticks = self.x.scale.ticks(5);
+        if self.sloped { ticks } else { roomy(ticks, self.right() - self.left, CHARACTER) }
     }
 
     /// Whether nothing that shows data has been drawn.
@@ -147,7 +156,11 @@ impl Plot {
     }
 
     fn bottom(&self) -> f64 {
-        self.height - 40.0
+        /// Sine of the slope of labels.
+        const RISE: f64 = 0.7;
+        let labels = self.x.scale.ticks(5).into_iter().map(|tick| tick.label.chars().count());
+        let longest = if self.sloped { labels.max().unwrap_or(0) } else { 0 };
+        self.height - 40.0 - RISE * CHARACTER * longest as f64
     }
 
     fn place_x(&self, x: f64) -> Option<f64> {
@@ -226,6 +239,15 @@ impl Plot {
         });
     }
 
+    /// Points drawn as the i-th of a few shapes, which can be told apart without colour.
+    pub(crate) fn shapes(&mut self, color: Color, i: usize, points: &[(f64, f64)]) {
+        let outlines: String =
+            points.iter().filter_map(|&p| self.place(p)).map(|center| shape(i, center, 3.4)).collect();
+        if !outlines.is_empty() {
+            self.data(html! { path class={ "shape " (color.class()) } d=(outlines) {} });
+        }
+    }
+
     /// A vertical bar from zero height to y, between two values of x.
     pub(crate) fn column(&mut self, color: Color, (from, to): (f64, f64), y: f64, tip: &str) {
         if let (Some(x0), Some(x1), Some(y1)) = (self.place_x(from), self.place_x(to), self.place_y(y)) {
@@ -279,15 +301,28 @@ impl Plot {
 
     /// The finished drawing.
     pub(crate) fn into_markup(self) -> Markup {
+        let (description, height) = (self.description.clone(), self.height);
+        html! {
+            svg class="plot" viewBox={ "0 0 " (WIDTH) " " (height) } role="img" aria-label=(description) {
+                (self.into_group())
+            }
+        }
+    }
+
+    /// Axes and marks, to be put into a drawing of the same width.
+    pub(crate) fn into_group(self) -> Markup {
         let (left, right, top, bottom) = (self.left, self.right(), self.top, self.bottom());
         let middle_y = 0.5 * (top + bottom);
         html! {
-            svg class="plot" viewBox={ "0 0 " (WIDTH) " " (self.height) } role="img" aria-label=(self.description) {
                 g class="axes" {
                     @for tick in self.x_ticks() {
                         @if let Some(x) = self.place_x(tick.value) {
                             line class="grid" x1=(coordinate(x)) x2=(coordinate(x)) y1=(coordinate(top)) y2=(coordinate(bottom)) {}
-                            text x=(coordinate(x)) y=(coordinate(bottom + 15.0)) text-anchor="middle" { (tick.label) }
+                            @if self.sloped {
+                                text transform={ "translate(" (coordinate(x + 4.0)) " " (coordinate(bottom + 12.0)) ") rotate(-45)" } text-anchor="end" { (tick.label) }
+                            } @else {
+                                text x=(coordinate(x)) y=(coordinate(bottom + 15.0)) text-anchor="middle" { (tick.label) }
+                            }
                         }
                     }
                     @for tick in self.y.scale.ticks(5) {
@@ -309,7 +344,6 @@ impl Plot {
                 }
                 g class="marks" { @for mark in &self.marks { (mark) } }
                 path class="frame" d={ "M" (coordinate(left)) " " (coordinate(top)) "V" (coordinate(bottom)) "H" (coordinate(right)) } {}
-            }
         }
     }
 }
@@ -360,7 +394,7 @@ fn push_point(path: &mut String, command: char, (x, y): (f64, f64)) {
 }
 
 /// A coordinate to a tenth of a unit, which is finer than a pixel on any screen.
-fn coordinate(x: f64) -> String {
+pub(crate) fn coordinate(x: f64) -> String {
     let text = format!("{x:.1}");
     text.strip_suffix(".0").map(str::to_string).unwrap_or(text)
 }

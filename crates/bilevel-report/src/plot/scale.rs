@@ -31,6 +31,8 @@ pub(crate) struct Scale {
     high: f64,
     /// Whether ticks between whole numbers would make no sense.
     whole: bool,
+    /// Names of the whole numbers from 1 on, in place of ticks; empty for numbers.
+    names: Vec<String>,
 }
 
 impl Scale {
@@ -55,6 +57,12 @@ impl Scale {
     /// A linear scale for the numbers 1, 2, …, n, with ticks at whole numbers only.
     pub(crate) fn counting(n: usize) -> Self {
         Self { whole: true, ..Self::fixed(0.5, n as f64 + 0.5) }
+    }
+
+    /// A linear scale for named categories at 1, 2, ….
+    pub(crate) fn categories(names: impl IntoIterator<Item = String>) -> Self {
+        let names: Vec<String> = names.into_iter().collect();
+        Self { names: names.clone(), ..Self::counting(names.len().max(1)) }
     }
 
     /// Logarithmic where all drawable values are positive and span more than a factor of `ratio`, else linear.
@@ -88,10 +96,11 @@ impl Scale {
         };
         let (low, high) = (low - half, high + half);
         match kind {
-            Kind::Linear => Self { kind, low, high, whole: false },
+            Kind::Linear => Self { kind, low, high, whole: false, names: Vec::new() },
             // Air must not reach beyond what is drawable.
             Kind::Log => {
-                Self { kind, low: low.max(-323.0), high: high.min(LARGEST.log10() - 1.0), whole: false }
+                let (low, high) = (low.max(-323.0), high.min(LARGEST.log10() - 1.0));
+                Self { kind, low, high, whole: false, names: Vec::new() }
             }
         }
     }
@@ -115,8 +124,17 @@ impl Scale {
         self.kind == Kind::Log
     }
 
+    /// Whether this is a scale of named categories.
+    pub(crate) fn is_named(&self) -> bool {
+        !self.names.is_empty()
+    }
+
     /// At most about `target` + 2 ticks at round numbers within the scale.
     pub(crate) fn ticks(&self, target: usize) -> Vec<Tick> {
+        if !self.names.is_empty() {
+            let tick = |(k, name): (usize, &String)| Tick { value: k as f64 + 1.0, label: name.clone() };
+            return self.names.iter().enumerate().map(tick).collect();
+        }
         match self.kind {
             Kind::Linear => linear_ticks(self.low, self.high, target, if self.whole { 1.0 } else { 0.0 }),
             Kind::Log => log_ticks(self.low, self.high, target),
