@@ -142,7 +142,7 @@ fn at_lambda_max<L: Loss + Copy>(parts: &Parts, loss: L) -> Result<Anchor> {
         UpperGradient { predictor: &measured.gradient, curvature: &measured.curvature, warm_start: &[] };
     let entry = [(u32::try_from(first).unwrap_or(u32::MAX), -1.0)];
     let direction = Direction { lambda: &entry, ridge: 0.0 };
-    let derivative = lower.one_sided_derivative(&at, &solution, &upper, direction)?.slope;
+    let derivative = lower.critical_cone(&at, &solution, &upper)?.slope(direction)?.slope;
 
     let step = STEP * lambda_max;
     let mut values = [measured.value, 0.0, 0.0, 0.0];

@@ -5,6 +5,7 @@ mod classification;
 mod degenerate;
 mod real;
 mod regression;
+mod smoothing;
 mod starvation_toy;
 mod synthetic;
 
@@ -24,6 +25,7 @@ pub const EXPERIMENTS: &[Experiment] = &[
     degenerate::EXPERIMENT,
     real::EXPERIMENT,
     anchor::EXPERIMENT,
+    smoothing::EXPERIMENT,
 ];
 
 /// The experiment of that name.
