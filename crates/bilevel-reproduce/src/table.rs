@@ -23,6 +23,15 @@ impl Cell {
         Self::Text(words.into())
     }
 
+    /// The number in it, if there is one.
+    pub fn value(&self) -> Option<f64> {
+        match self {
+            Self::Count(n) => Some(*n as f64),
+            Self::Number(x) | Self::Decimals(x, _) => Some(*x),
+            Self::Text(_) | Self::Empty => None,
+        }
+    }
+
     fn for_people(&self) -> String {
         match self {
             Self::Text(words) => words.replace('|', "\\|"),

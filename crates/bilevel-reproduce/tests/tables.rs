@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 
 use bilevel::Error;
 use bilevel::data::synthetic::{Shape, classification, regression};
-use bilevel_reproduce::{Cell, EXPERIMENTS, NamedData, Report, Request, Unwatched, Watcher, experiment};
+use bilevel_reproduce::{EXPERIMENTS, NamedData, Report, Request, Unwatched, Watcher, experiment};
 
 fn quick(name: &str, data: &[NamedData]) -> Report {
     let request = Request { quick: true, data, ..Request::default() };
@@ -15,12 +15,7 @@ fn quick(name: &str, data: &[NamedData]) -> Report {
 /// The numbers of a column, NaN for what is none.
 fn column(report: &Report, name: &str) -> Vec<f64> {
     let k = report.table.header.iter().position(|h| h == name).unwrap();
-    let number = |row: &Vec<Cell>| match row[k] {
-        Cell::Number(x) | Cell::Decimals(x, _) => x,
-        Cell::Count(n) => n as f64,
-        _ => f64::NAN,
-    };
-    report.table.rows.iter().map(number).collect()
+    report.table.rows.iter().map(|row| row[k].value().unwrap_or(f64::NAN)).collect()
 }
 
 fn sets() -> Vec<NamedData> {

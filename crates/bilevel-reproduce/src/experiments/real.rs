@@ -52,7 +52,7 @@ const START: f64 = 0.1;
 /// How far below log λ_max a log-weight may go.
 const DEPTH: f64 = 12.0;
 const SEEDS: u64 = 1;
-const QUICK_ROWS: usize = 600;
+const QUICK_ROWS: usize = 300;
 
 /// The generated set, and its shape: that of news20.binary.
 const STAND_IN: &str = "stand-in for news20.binary";
@@ -184,7 +184,7 @@ fn descend(run: &Run<'_>, method: &dyn OuterOptimizer, parts: &Parts) -> Result<
 /// A sparse design with the column frequencies of a text, and labels drawn from a logistic model on it.
 fn stand_in(quick: bool, seed: u64) -> Result<Dataset> {
     let Shape { n_samples, n_features, n_informative } = STAND_IN_SHAPE;
-    let shrink = if quick { 20 } else { 1 };
+    let shrink = if quick { 60 } else { 1 };
     let shape = Shape {
         n_samples: n_samples / shrink,
         n_features: n_features / shrink,

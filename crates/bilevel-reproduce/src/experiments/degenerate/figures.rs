@@ -103,7 +103,7 @@ fn radius(trials: &[Trial]) -> Chart {
     Chart {
         finding: "NTRBA adapts its radius; Null takes steps of one length".to_string(),
         x: "outer step".to_string(),
-        y: "trust radius, or length of the step".to_string(),
+        y: "radius or step length".to_string(),
         log: true,
         lines: descents(trials)
             .map(|(name, trial)| line(name, trial, |seen| seen.radius.unwrap_or(f64::NAN)))
