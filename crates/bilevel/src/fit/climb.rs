@@ -5,15 +5,16 @@
 //! ```
 //!
 //! More hyperparameters fit the criterion better and the truth worse, so `auto` keeps a stage only if it lowers the criterion by more than the
-//! standard error of the difference, paired over the validation samples. A stage that was asked for by name is kept whatever it brings: its
+//! standard error of the difference, paired over the validation samples. Once adaptive weights are in, a further round has as many parameters as
+//! the one before: it is kept if the criterion is lower, or indistinguishable with fewer features. A stage that was asked for by name is kept whatever it brings: its
 //! method never returns anything worse than its start, which is the stage before.
 
+mod adaptive;
 mod cross_fit;
 mod methods;
 
 use std::cell::RefCell;
 use std::ops::ControlFlow;
-use std::sync::Arc;
 use std::time::Instant;
 
 use crate::Result;
@@ -21,12 +22,12 @@ use crate::criterion::ValidationLoss;
 use crate::data::Split;
 use crate::design::{Design, ScaledDesign};
 use crate::loss::Loss;
-use crate::lower::{Hyperparameters, LowerLevel, Solution, SparseGlm};
+use crate::lower::{Hyperparameters, SparseGlm};
 use crate::objective::{Pull, SplitObjective, mean_and_standard_error, tight};
 use crate::outer::{
-    Accuracy, Evaluation, Objective, OuterOptimizer, OuterResult, Progress, ScalarSearch, Step, StopReason,
+    Evaluation, Objective, OuterOptimizer, OuterResult, Progress, ScalarSearch, Step, StopReason,
 };
-use crate::parametrization::{Adaptive, Parametrization, Ridge, Weights};
+use crate::parametrization::{Parametrization, Ridge, Weights};
 use crate::penalty::Penalty;
 
 use super::observer::Observer;
@@ -38,8 +39,6 @@ use methods::FEWEST_STEPS;
 pub(super) type Lower<'a, L, P> = SparseGlm<'a, ScaledDesign<'a, Design>, L, P>;
 type PhiOf<'a, L, P> = SplitObjective<Lower<'a, L, P>, ValidationLoss<'a, L>>;
 
-/// Adaptive rounds, each from the fit of the one before.
-const ADAPTIVE_ROUNDS: usize = 3;
 /// A stage that gains less than this fraction of the criterion is no other stage, however small the standard error of the difference.
 const SMALLEST_GAIN: f64 = 1e-6;
 /// A free weight may become this many e-folds smaller or larger than it started: a factor of 1,000, which frees or excludes a feature.
@@ -237,37 +236,6 @@ impl<'c, 'a, 'o, L: Loss, P: Penalty + Send> Climb<'c, 'a, 'o, L, P> {
         Ok(stage)
     }
 
-    /// Adaptive weights from the fit of `best`, for a few rounds.
-    fn adaptive(&mut self, best: Stage, only_if_better: bool) -> Result<Stage> {
-        let mut best = best;
-        let mut last_value = f64::INFINITY;
-        for round in 1..=ADAPTIVE_ROUNDS {
-            if self.interrupted {
-                break;
-            }
-            let maps = self.adaptive_maps(&best)?;
-            let mut start = vec![self.largest_weight(&best), if round == 1 { 0.0 } else { 1.0 }];
-            if let Ridge::Learned { .. } = self.ridge {
-                start.push(best.hyperparameters.ridge.max(f64::MIN_POSITIVE).ln());
-            }
-            let name = format!("adaptive, round {round}");
-            let method = self.method(WeightsKind::Adaptive, best.result.evaluation.support_size);
-            let stage = self.stage(&name, WeightsKind::Adaptive, maps, &method, start)?;
-            let value = stage.result.evaluation.value;
-            let (better, error) = self.compare(&best, &stage);
-            let kept = better || round == 1 && !only_if_better;
-            self.record(&name, &stage, error, kept);
-            if kept {
-                best = stage;
-            }
-            if !kept || value > 0.999 * last_value {
-                break;
-            }
-            last_value = value;
-        }
-        Ok(best)
-    }
-
     /// One weight for each group or each block, relative to the weights of `best`.
     fn free(&mut self, best: Stage, kind: WeightsKind, only_if_better: bool) -> Result<Stage> {
         if self.interrupted {
@@ -311,31 +279,6 @@ impl<'c, 'a, 'o, L: Loss, P: Penalty + Send> Climb<'c, 'a, 'o, L, P> {
             *last = best.hyperparameters.ridge.max(f64::MIN_POSITIVE).ln();
         }
         (Maps { of_splits: best.of_splits.iter().map(make).collect(), of_final }, start)
-    }
-
-    /// Adaptive parametrizations: each split from its own solution at the best point, so that no fold's weights have seen its validation rows.
-    fn adaptive_maps(&mut self, best: &Stage) -> Result<Maps> {
-        let (factors, ridge) = (Arc::<[f64]>::from(self.factors.as_slice()), self.ridge);
-        let (lower, upper) = (self.range.0 - 7.0, self.range.1);
-        let make = |solution: &Solution| -> Box<dyn Parametrization> {
-            Box::new(Adaptive::new(
-                factors.clone(),
-                &block_sizes(self.penalty, solution),
-                ridge,
-                lower,
-                upper,
-            ))
-        };
-        let final_solution = self.final_problem.solve(&best.hyperparameters, None, Accuracy::TIGHT)?;
-        let of_final = make(&final_solution);
-        let of_splits: Vec<_> = self.objective.solutions().map(make).collect();
-        Ok(Maps { of_splits, of_final })
-    }
-
-    fn largest_weight(&self, best: &Stage) -> f64 {
-        let weights = best.hyperparameters.lambda.iter().zip(&self.factors).map(|(l, f)| l / f);
-        let smallest = weights.filter(|l| *l > 0.0).fold(f64::INFINITY, f64::min);
-        if smallest.is_finite() { smallest.ln() } else { self.range.1 }
     }
 
     /// Minimizes over one parametrization and evaluates the answer once more, live and tight, for what the journal does not hold.
@@ -528,16 +471,4 @@ fn curve_point(theta: f64, evaluation: &Evaluation) -> CurvePoint {
         standard_error: evaluation.standard_error,
         support_size: evaluation.support_size,
     }
-}
-
-/// ρ(y_g)/√|g| for each block: the size of a typical coefficient.
-fn block_sizes<P: Penalty>(penalty: &P, solution: &Solution) -> Vec<f64> {
-    let blocks = penalty.blocks();
-    let mut block = Vec::new();
-    (0..blocks.len())
-        .map(|g| {
-            blocks.gather(g, &solution.coefficients, &mut block);
-            penalty.value(&block) / (block.len() as f64).sqrt()
-        })
-        .collect()
 }
