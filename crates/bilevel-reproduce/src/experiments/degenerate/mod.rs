@@ -30,7 +30,7 @@ pub(super) const EXPERIMENT: Experiment = Experiment {
 
 const SIZES: [(usize, usize); 3] = [(100, 150), (200, 300), (500, 750)];
 const CORRELATIONS: [f64; 3] = [0.9, 0.95, 0.98];
-const SEEDS: u64 = 5;
+const SEEDS: u64 = 20;
 /// The band in which coordinates count as biactive.
 const BAND: f64 = 0.1;
 
