@@ -6,7 +6,7 @@
 //!
 //! More hyperparameters fit the criterion better and the truth worse, so `auto` keeps a stage only if it lowers the criterion by more than the
 //! standard error of the difference, paired over the validation samples. Once adaptive weights are in, a further round has as many parameters as
-//! the one before: it is kept if the criterion is lower, or indistinguishable with fewer features. A stage that was asked for by name is kept whatever it brings: its
+//! the one before, and is kept if the criterion is lower. A stage that was asked for by name is kept whatever it brings: its
 //! method never returns anything worse than its start, which is the stage before.
 
 mod adaptive;

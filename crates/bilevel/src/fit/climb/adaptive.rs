@@ -30,7 +30,7 @@ impl<L: Loss, P: Penalty + Send> Climb<'_, '_, '_, L, P> {
             let stage = self.stage(&name, WeightsKind::Adaptive, maps, &method, start)?;
             let value = stage.result.evaluation.value;
             let (better, error) = self.compare(&best, &stage);
-            let settled = round > 1 && no_worse_and_simpler(&best, &stage, error);
+            let settled = round > 1 && value < best.result.evaluation.value;
             let kept = better || settled || round == 1 && !only_if_better;
             self.record(&name, &stage, error, kept);
             if kept {
@@ -80,13 +80,6 @@ impl<L: Loss, P: Penalty + Send> Climb<'_, '_, '_, L, P> {
         let smallest = weights.filter(|l| *l > 0.0).fold(f64::INFINITY, f64::min);
         if smallest.is_finite() { smallest.ln() } else { self.range.1 }
     }
-}
-
-/// Whether a later round of the same kind has a lower criterion, or one that its noise cannot tell from it with fewer features.
-fn no_worse_and_simpler(best: &Stage, stage: &Stage, error: f64) -> bool {
-    let gain = best.result.evaluation.value - stage.result.evaluation.value;
-    let sparser = stage.result.evaluation.support_size < best.result.evaluation.support_size;
-    gain > 0.0 || gain > -error && sparser
 }
 
 /// ρ(y_g)/√|g| for each block: the size of a typical coefficient.
