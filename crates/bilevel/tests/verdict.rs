@@ -114,3 +114,35 @@ fn columns_of_a_parametrization_are_the_transpose_of_its_pull_back() {
         }
     }
 }
+
+#[test]
+fn an_enlarged_band_holds_at_a_loose_solution_what_is_biactive_at_the_exact_one() {
+    use bilevel::hypergradient::{BlockState, Partition};
+    use bilevel::lower::{Hyperparameters, LowerLevel, SparseGlm};
+    use bilevel::outer::Accuracy;
+    let (mut held, mut missed_without) = (0, 0);
+    for seed in 0..30 {
+        let (n, p) = (60, 12);
+        let data = random_data(seed, n, p, seed % 2 == 1);
+        let (penalty, split) = (L1::new(p), splits(n, 1, seed).remove(0));
+        let problem =
+            SparseGlm::new(&data.design, &data.real, &split.train, Squared, &penalty, true).unwrap();
+        let mut at = Hyperparameters { lambda: vec![0.3 * problem.lambda_max(&vec![1.0; p]); p], ridge: 0.1 };
+        let exact = problem.solve(&at, None, EXACT).unwrap();
+        let kinks: Vec<usize> = (0..p).filter(|&j| exact.coefficients[j] == 0.0).take(3).collect();
+        kinks.iter().for_each(|&j| at.lambda[j] = exact.correlations[j].abs());
+        for gap in [1e-2, 1e-3, 1e-5] {
+            let accuracy = Accuracy { relative_gap: gap, adjoint_residual: 1e-8 };
+            let loose = problem.solve(&at, None, accuracy).unwrap();
+            let state = |residual_enlarged: bool| {
+                let selection = Selection { residual_enlarged, ..Selection::default() };
+                Partition::new(&problem, &at, &loose, selection).states
+            };
+            let (with, without) = (state(true), state(false));
+            assert!(kinks.iter().all(|&j| with[j] == BlockState::Biactive), "seed {seed}, gap {gap}");
+            held += kinks.len();
+            missed_without += kinks.iter().filter(|&&j| without[j] != BlockState::Biactive).count();
+        }
+    }
+    assert!(held > 100 && missed_without > 20, "{held} held, {missed_without} missed without");
+}

@@ -142,10 +142,10 @@ fn figure(rows: &[&(usize, usize, usize, f64, f64)], means: &[[f64; 4]]) -> Opti
             means.iter().filter(|m| m[2] > m[1]).count(),
             means.len()
         ),
-        x: "m, informative".to_string(),
+        x: "n × m, informative".to_string(),
         y: "test F1".to_string(),
         log: false,
-        categories: rows.iter().map(|row| format!("{}, {}", row.1, row.2)).collect(),
+        categories: rows.iter().map(|row| format!("{} × {}, {}", row.0, row.1, row.2)).collect(),
         series: vec![marks("one λ", 0), marks("NTRBA", 1), marks("auto", 2), marks("published", 3)],
     };
     Figure::of("classification-f1.svg", &chart.finding, chart.to_svg())

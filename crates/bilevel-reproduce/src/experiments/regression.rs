@@ -191,10 +191,10 @@ fn figure(rows: &[&(usize, usize, usize, f64)], means: &[[f64; 5]]) -> Option<Fi
             means.iter().filter(|m| m[2] < m[1]).count(),
             means.len()
         ),
-        x: "m, informative".to_string(),
+        x: "n × m, informative".to_string(),
         y: "test NMSE".to_string(),
         log: true,
-        categories: rows.iter().map(|row| format!("{}, {}", row.1, row.2)).collect(),
+        categories: rows.iter().map(|row| format!("{} × {}, {}", row.0, row.1, row.2)).collect(),
         series: vec![
             marks("one λ", 0),
             marks("NTRBA", 1),

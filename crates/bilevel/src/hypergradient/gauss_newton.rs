@@ -7,8 +7,8 @@
 //! ∇²Φ ≈ (H⁻¹C)ᵀ (ÃᵀWÃ) (H⁻¹C),     W = diag(∂²L/∂z²),
 //! ```
 //!
-//! exactly for the squared loss, where y is piecewise linear in λ: Φ is a convex quadratic in the weights as long as the signs stay.
-//! Curvature of the loss in λ that passes through H (logistic) is left out: the rest is positive semidefinite.
+//! exactly for the squared loss with ℓ1 weights, where y is piecewise linear in λ: Φ is a convex quadratic in the weights as long as the signs
+//! stay. What passes through a change of H (another loss, groups, α) is left out: the rest is positive semidefinite.
 
 use crate::design::DesignMatrix;
 use crate::loss::Loss;

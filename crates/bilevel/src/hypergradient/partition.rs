@@ -39,12 +39,12 @@ impl Partition {
         selection: Selection,
     ) -> Self {
         let blocks = problem.penalty.blocks();
-        // ‖∇f(z) − ∇f(z*)‖² ≤ 2·MAX_CURVATURE·gap for a convex loss with Lipschitz slopes, and |∇_g − ∇_g*| ≤ ‖A_g‖ times that.
-        let uncertainty = if selection.residual_enlarged {
-            (2.0 * L::MAX_CURVATURE * solution.gap.max(0.0)).sqrt()
-        } else {
-            0.0
-        };
+        // ‖∇f(z) − ∇f(z*)‖² ≤ 2·MAX_CURVATURE·gap for a convex loss with Lipschitz slopes, and |∇_g − ∇_g*| ≤ ‖A_g‖ times that; the coefficients
+        // themselves are known where α makes the problem strongly convex, ‖y − y*‖² ≤ 2·gap/α.
+        let gap = if selection.residual_enlarged { solution.gap.max(0.0) } else { 0.0 };
+        let uncertainty = (2.0 * L::MAX_CURVATURE * gap).sqrt();
+        let ridge = hyperparameters.ridge;
+        let reach = if ridge > 0.0 { (2.0 * gap / ridge).sqrt() } else { 0.0 };
         let mut block = Vec::new();
         let states = (0..blocks.len())
             .map(|g| {
@@ -67,13 +67,10 @@ impl Partition {
                 }
                 blocks.gather(g, &solution.coefficients, &mut block);
                 let size = block.iter().map(|y| y * y).sum::<f64>().sqrt();
-                let inverse_step = L::MAX_CURVATURE * square + hyperparameters.ridge;
+                let inverse_step = L::MAX_CURVATURE * square + ridge;
                 let prox_argument = inverse_step * size + lambda;
-                if inverse_step * size <= selection.band * prox_argument + allowance {
-                    BlockState::Biactive
-                } else {
-                    BlockState::Active
-                }
+                let in_band = inverse_step * size <= selection.band * prox_argument || size <= reach;
+                if in_band { BlockState::Biactive } else { BlockState::Active }
             })
             .collect();
         Self { states }

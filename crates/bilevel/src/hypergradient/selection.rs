@@ -34,8 +34,8 @@ pub struct Selection {
     /// Relative width τ ≥ 0 of the band around the kink, ||w| − u| ≤ τ·max(|w|, u); default 1e-8. Published: 0.1 on calibrated and 1e-3 on
     /// real data. A wide band looks ahead: it lets coordinates in that are about to leave zero.
     pub band: f64,
-    /// Widens the band by what the lower-level solve leaves uncertain, so that it holds every coordinate that is biactive at the exact
-    /// solution; default no.
+    /// Widens the band by what the lower-level solve leaves uncertain: then it holds every coordinate that is biactive at the exact solution
+    /// and zero at the computed one, and with a ridge part also those that are not zero yet. Default no.
     pub residual_enlarged: bool,
     /// At most this many biactive coordinates are selected to begin with, those along which the criterion falls fastest; default no limit.
     pub max_seeds: Option<usize>,
