@@ -8,8 +8,33 @@ use crate::{Error, Result};
 /// A box, possibly unbounded.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Bounds {
-    lower: Vec<f64>,
-    upper: Vec<f64>,
+    lower: Side,
+    upper: Side,
+    len: usize,
+}
+
+/// One bound for all parameters (a million weights mostly have the same), or one for each.
+#[derive(Debug, Clone, PartialEq)]
+enum Side {
+    All(f64),
+    Each(Vec<f64>),
+}
+
+impl Side {
+    fn new(bounds: Vec<f64>) -> Self {
+        match bounds.first() {
+            Some(&first) if bounds.iter().all(|b| *b == first) => Self::All(first),
+            _ => Self::Each(bounds),
+        }
+    }
+
+    #[inline]
+    fn at(&self, i: usize) -> f64 {
+        match self {
+            Self::All(bound) => *bound,
+            Self::Each(bounds) => bounds[i],
+        }
+    }
 }
 
 impl Bounds {
@@ -33,7 +58,7 @@ impl Bounds {
                 "a lower bound that is at most the upper one",
             ));
         }
-        Ok(Self { lower, upper })
+        Ok(Self { len: lower.len(), lower: Side::new(lower), upper: Side::new(upper) })
     }
 
     /// The box of an objective.
@@ -56,30 +81,24 @@ impl Bounds {
     /// Number of parameters.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.lower.len()
+        self.len
     }
 
     /// Whether there are no parameters.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.lower.is_empty()
+        self.len == 0
     }
 
-    /// Lower bounds.
+    /// The interval of parameter i.
     #[must_use]
-    pub fn lower(&self) -> &[f64] {
-        &self.lower
-    }
-
-    /// Upper bounds.
-    #[must_use]
-    pub fn upper(&self) -> &[f64] {
-        &self.upper
+    pub fn interval(&self, i: usize) -> (f64, f64) {
+        (self.lower.at(i), self.upper.at(i))
     }
 
     /// P(θ)_i.
     pub(crate) fn clamp(&self, i: usize, value: f64) -> f64 {
-        value.max(self.lower[i]).min(self.upper[i])
+        value.max(self.lower.at(i)).min(self.upper.at(i))
     }
 
     /// P(θ).
@@ -103,7 +122,7 @@ impl Bounds {
     /// Whether a move of θ_i along `d` would leave the box at once.
     #[must_use]
     pub fn blocks(&self, i: usize, value: f64, d: f64) -> bool {
-        (value <= self.lower[i] && d < 0.0) || (value >= self.upper[i] && d > 0.0)
+        (value <= self.lower.at(i) && d < 0.0) || (value >= self.upper.at(i) && d > 0.0)
     }
 
     /// h without the entries whose descent leaves the box at once: minus the projection of −h to the tangent cone at θ.

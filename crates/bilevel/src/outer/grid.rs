@@ -122,7 +122,7 @@ fn tighten_contenders(search: &mut Search<'_>, samples: &mut [(Vec<f64>, Evaluat
 
 /// `count` equally spaced values from the upper to the lower bound of parameter `i`.
 pub(super) fn axis(bounds: &Bounds, i: usize, count: usize) -> Result<Vec<f64>> {
-    let (lower, upper) = (bounds.lower()[i], bounds.upper()[i]);
+    let (lower, upper) = bounds.interval(i);
     if !(lower.is_finite() && upper.is_finite()) {
         return Err(Error::data(
             format!("bounds of outer parameter {i}"),

@@ -15,7 +15,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::nba::normalized_step;
+use super::nba::{normalized_step, subgradient_step};
 use super::search::{PlateauCounter, Point, Search, require_fraction, require_positive};
 use super::{AccuracySchedule, Monitor, Objective, OuterOptimizer, OuterResult, StopReason};
 use crate::hypergradient::{BiactivePolicy, Selection};
@@ -144,8 +144,8 @@ impl Ntrba {
 
     /// A trial with the policy's subgradient and, if that is rejected, one with the `Null` policy's.
     fn step(&self, search: &mut Search<'_>, point: &mut Point, radius: f64) -> Result<Option<Accepted>> {
-        let gradient = point.evaluation.gradient.clone();
-        let accepted = self.trial(search, point, &gradient, radius)?;
+        let proposed = subgradient_step(search, point, radius);
+        let accepted = self.trial(search, point, proposed)?;
         let fallback = self.settings.null_fallback
             && self.settings.selection.policy != BiactivePolicy::Null
             && point.evaluation.biactive > 0;
@@ -153,20 +153,21 @@ impl Ntrba {
             return Ok(accepted);
         }
         let null = search.with_policy(&point.theta, BiactivePolicy::Null)?.gradient;
-        if null == gradient {
+        if null == point.evaluation.gradient {
             return Ok(None);
         }
-        self.trial(search, point, &null, radius)
+        let proposed = normalized_step(search, point, &null, radius);
+        self.trial(search, point, proposed)
     }
 
+    /// Judges a proposed step (where it leads, and the decrease that its subgradient predicts).
     fn trial(
         &self,
         search: &mut Search<'_>,
         point: &mut Point,
-        gradient: &[f64],
-        radius: f64,
+        proposed: Option<(Vec<f64>, f64)>,
     ) -> Result<Option<Accepted>> {
-        let Some((theta, predicted)) = normalized_step(search, point, gradient, radius) else {
+        let Some((theta, predicted)) = proposed else {
             return Ok(None);
         };
         let required = self.settings.accept * predicted;
