@@ -2,9 +2,10 @@
 
     python benchmarks/scalar_grid.py phishing.svm --test-fraction 0.2
 
-Keeps a random part of the rows for the test, cross-validates L1-penalized logistic regression over a geometric
-grid of C, and prints the seconds, the test F1 and the number of nonzero coefficients. liblinear is scikit-learn's
-fastest solver for this problem; its stopping rule is left at the default, which is looser than bilevel's.
+Keeps a random part of the rows for the test, cross-validates L1-penalized logistic regression over
+a geometric grid of C, and prints the seconds, the test F1 and the number of nonzero coefficients.
+liblinear is scikit-learn's fastest solver for this problem; its stopping rule is left at the
+default, which is looser than bilevel's.
 """
 
 import argparse
