@@ -7,7 +7,7 @@ use bilevel::criterion::{Criterion, ValidationLoss};
 use bilevel::hypergradient::Selection;
 use bilevel::loss::Squared;
 use bilevel::lower::{Hyperparameters, LowerLevel, SparseGlm, UpperGradient};
-use bilevel::outer::{GaussNewton, Ntrba, OuterOptimizer, Unwatched};
+use bilevel::outer::{GaussNewton, GaussNewtonSettings, Ntrba, OuterOptimizer, Unwatched};
 use bilevel::parametrization::{Ridge, Weights};
 use bilevel::penalty::L1;
 use common::{EXACT, objective, random_data, splits};
@@ -85,4 +85,31 @@ fn second_order_steps_go_on_where_normalized_gradients_end() {
         lower += usize::from(after < (1.0 - 2e-4) * before);
     }
     assert!(lower >= 10, "lower in {lower} of 12");
+}
+
+#[test]
+fn steps_that_meet_the_box_end_on_it_and_any_first_radius_is_small_enough() {
+    let (n, p) = (40, 12);
+    let (lower, upper) = (-2.345_678_9, 0.123_456_7);
+    let mut on_the_box = 0;
+    for seed in 0..40 {
+        let data = random_data(seed, n, p, false);
+        let (penalty, splits) = (L1::new(p), splits(n, 1, seed));
+        let start: Vec<f64> = (0..p).map(|k| -2.3 + 0.197 * k as f64 + 0.003 * seed as f64).collect();
+        for initial_radius in [1e-3, 5e-3, 0.3, 3.0] {
+            let free = Box::new(Weights::per_block(vec![1.0; p], Ridge::Fixed(0.0), lower, upper));
+            let mut phi = objective(&data.design, &data.real, &splits, Squared, &penalty, free);
+            let settings = GaussNewtonSettings { initial_radius, ..GaussNewtonSettings::default() };
+            let found = GaussNewton { settings }.minimize(&mut phi, &start, &mut Unwatched).unwrap();
+            for theta in found.theta {
+                let distance = (theta - lower).min(upper - theta);
+                assert!(
+                    distance == 0.0 || distance > 1e-12,
+                    "seed {seed}: {theta} is {distance} inside the box"
+                );
+                on_the_box += usize::from(distance == 0.0);
+            }
+        }
+    }
+    assert!(on_the_box > 100, "{on_the_box}");
 }

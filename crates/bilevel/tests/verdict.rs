@@ -3,6 +3,7 @@
 
 mod common;
 
+use bilevel::design::{CscMatrix, DenseMatrix, Design};
 use bilevel::hypergradient::Selection;
 use bilevel::loss::{Logistic, Loss, Squared};
 use bilevel::objective::SplitObjective;
@@ -145,4 +146,87 @@ fn an_enlarged_band_holds_at_a_loose_solution_what_is_biactive_at_the_exact_one(
         }
     }
     assert!(held > 100 && missed_without > 20, "{held} held, {missed_without} missed without");
+}
+
+/// A column in the span of active ones, on its kink: if it enters, another must leave, and the quadratic of the critical cone does not say which. So
+/// there is the right slope or none, and never one that rounding made; and if all weights move together it stays where it is.
+#[test]
+fn a_dependent_column_on_its_kink_has_the_right_slope_or_none() {
+    let (n, p) = (40, 7);
+    let (mut right, mut refused, mut shared) = (0, 0, 0);
+    for seed in 0..120_u64 {
+        let data = random_data(seed, n, p - 1, false);
+        let Design::Dense(matrix) = &data.design else { panic!("dense") };
+        let mut values = matrix.values().to_vec();
+        let factor = [1.0, 3.0, -0.7, 0.1][seed as usize % 4];
+        values.extend_from_within(..n);
+        values[(p - 1) * n..].iter_mut().for_each(|a| *a *= factor);
+        let design = Design::Dense(DenseMatrix::new(n, p, values).unwrap());
+        let (penalty, splits) = (L1::new(p), splits(n, 1, seed));
+        let free = || Weights::per_block(vec![1.0; p], Ridge::Fixed(0.0), -9.0, 9.0);
+        let mut phi = objective(&design, &data.real, &splits, Squared, &penalty, Box::new(free()));
+        let value = |phi: &mut dyn Objective, theta: &[f64]| phi.evaluate(theta, REQUEST()).unwrap().value;
+        let mut theta = vec![-1.2; p];
+        theta[p - 1] = 3.0;
+        value(&mut phi, &theta);
+        let solution = phi.solutions().next().unwrap().clone();
+        if solution.coefficients[0] == 0.0 {
+            continue;
+        }
+        theta[p - 1] = solution.correlations[p - 1].abs().ln();
+        let here = value(&mut phi, &theta);
+        let found: Vec<(usize, f64, Option<f64>)> = {
+            let Ok(slopes) = phi.slopes(&theta) else { continue };
+            assert_eq!(slopes.biactive(), 1, "seed {seed}");
+            let along = |k: usize| [-1.0, 1.0].map(|sign| (k, sign, slopes.along(k, sign).ok()));
+            (0..p).flat_map(along).collect()
+        };
+        let h = 1e-5;
+        let agrees = |phi: &mut dyn Objective, moved: &[f64], slope: f64| {
+            let difference = (value(phi, moved) - here) / h;
+            (slope - difference).abs() <= 1e-3 * difference.abs().max(1e-2 * here)
+        };
+        for (k, sign, slope) in found {
+            let mut moved = theta.clone();
+            moved[k] += sign * h;
+            match slope {
+                Some(slope) => {
+                    assert!(agrees(&mut phi, &moved, slope), "seed {seed}, ±e_{k} ({sign}): {slope}");
+                    right += 1;
+                }
+                None => refused += 1,
+            }
+        }
+        let factors = theta.iter().map(|t| t.exp()).collect();
+        phi.set_parametrization(Box::new(Weights::scalar(factors, Ridge::Fixed(0.0), -9.0, 9.0)));
+        for sign in [-1.0, 1.0] {
+            let Ok(slope) = phi.slopes(&[0.0]).and_then(|slopes| slopes.along(0, sign)) else { continue };
+            assert!(agrees(&mut phi, &[sign * h], slope), "seed {seed}, all ({sign}): {slope}");
+            shared += 1;
+        }
+    }
+    assert!(right > 500 && refused > 50 && shared > 50, "{right} right, {refused} refused, {shared} shared");
+}
+
+/// Rows of sparse data have many features of their own, with equal columns: all of them reach their kink together.
+#[test]
+fn thousands_on_a_kink_are_refused_before_they_fill_the_memory() {
+    let (n, twins) = (12, 30_000);
+    let mut rows: Vec<u32> = (0..10).collect();
+    let mut values: Vec<f64> = (0..10).map(|i| f64::from(i % 4)).collect();
+    rows.resize(10 + twins, 7);
+    values.resize(10 + twins, 1.0);
+    let starts: Vec<usize> = std::iter::once(0).chain(10..=10 + twins).collect();
+    let design = Design::Sparse(CscMatrix::new(n, starts, rows, values).unwrap());
+    let targets: Vec<f64> = (0..n).map(|i| if i == 7 { 9.0 } else { (i % 4) as f64 }).collect();
+    let (penalty, splits) = (L1::new(twins + 1), splits(n, 1, 0));
+    let free = Weights::per_block(vec![1.0; twins + 1], Ridge::Fixed(0.0), -9.0, 9.0);
+    let mut phi = objective(&design, &targets, &splits, Squared, &penalty, Box::new(free));
+    let mut theta = vec![9.0; twins + 1];
+    theta[0] = -3.0;
+    phi.evaluate(&theta, REQUEST()).unwrap();
+    let edge = phi.solutions().next().unwrap().correlations[1].abs().ln();
+    theta[1..].fill(edge);
+    let refused = phi.slopes(&theta).err().map(|error| error.to_string());
+    assert!(refused.as_ref().is_some_and(|sentence| sentence.contains("on a kink")), "{refused:?}");
 }

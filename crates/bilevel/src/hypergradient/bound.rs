@@ -32,8 +32,7 @@ pub(super) fn adjoint_error<D: DesignMatrix, L: Loss, P: Penalty>(
     if mu <= 0.0 {
         return f64::INFINITY;
     }
-    // The gap is a difference of numbers of the objective's size: below their rounding it says nothing, and its root would say too much.
-    let gap = context.solution.gap + 8.0 * f64::EPSILON * context.solution.objective.abs();
+    let gap = context.solution.gap_with_rounding();
     let coefficient_error = (stationarity(context, system) / mu).min((2.0 * gap / mu).sqrt());
     let mut lipschitz = row_terms(context, system, &solve.q);
     let mut turn: f64 = 0.0;

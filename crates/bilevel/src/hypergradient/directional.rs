@@ -20,7 +20,7 @@
 
 use crate::design::DesignMatrix;
 use crate::loss::Loss;
-use crate::lower::{Adjoint, Hyperparameters, Solution, SparseGlm, UpperGradient};
+use crate::lower::{Adjoint, CAPACITY, Hyperparameters, Solution, SparseGlm, UpperGradient};
 use crate::outer::Accuracy;
 use crate::penalty::Penalty;
 use crate::{Error, Result};
@@ -31,6 +31,13 @@ use super::implicit::Context;
 use super::partition::{BlockState, Partition};
 use super::solve::Solver;
 use super::system::System;
+
+/// A biactive column of which less than this part (squared) lies outside the span of the active ones counts as dependent on them.
+const DEPENDENT: f64 = 1e-10;
+
+/// Most biactive blocks that a cone is made for: it takes |B|² numbers, and every slope up to |B|⁴ operations. Sparse data reach thousands where
+/// rows have many features of their own.
+const MOST_BIACTIVE: usize = CAPACITY;
 
 /// A direction in which the hyperparameters move.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -128,13 +135,16 @@ impl CriticalCone {
         let moved = self.moved(direction);
         let free = moved.iter().map(|&(k, d)| self.held.lambda[k].1 * d).sum::<f64>()
             + self.held.ridge * direction.ridge;
+        let mut scale: f64 = 0.0;
         let tilt: Vec<f64> = (self.biactive.iter().zip(&self.couplings))
             .map(|(&g, w)| {
                 let along: f64 = moved.iter().map(|&(k, d)| w.lambda[k] * d).sum();
-                direction.of_block(g) - along - w.ridge * direction.ridge
+                let (own, along) = (direction.of_block(g), along + w.ridge * direction.ridge);
+                scale = scale.max(own.abs()).max(along.abs());
+                own - along
             })
             .collect();
-        let Some(step) = minimize_on_orthant(&self.curvature, &tilt) else {
+        let Some(step) = minimize_on_orthant(&self.curvature, &tilt, scale) else {
             let reason = "linearly dependent columns on the edge of the support".to_string();
             return Err(Error::AdjointSolve { size: tilt.len(), reason });
         };
@@ -197,6 +207,10 @@ pub(crate) fn critical_cone<D: DesignMatrix, L: Loss, P: Penalty>(
     if biactive.is_empty() {
         return Ok(cone);
     }
+    if biactive.len() > MOST_BIACTIVE {
+        let reason = format!("more than {MOST_BIACTIVE} coordinates are on a kink");
+        return Err(Error::AdjointSolve { size: biactive.len(), reason });
+    }
     let n_free = free.columns.len();
     let whole = System::new(&context, &active, &biactive);
     let columns = whole.hessian_columns(&context, n_free..whole.columns.len());
@@ -204,7 +218,7 @@ pub(crate) fn critical_cone<D: DesignMatrix, L: Loss, P: Penalty>(
     cone.gradient = (columns.iter().zip(&whole.right_side[n_free..]))
         .map(|(column, right)| crate::kernel::dot(&column[..n_free], &held.q) - right)
         .collect();
-    for column in &columns {
+    for (k, column) in columns.iter().enumerate() {
         let eliminated = solver.solve(&column[..n_free], &[]).q;
         cone.curvature.extend(
             columns
@@ -213,6 +227,11 @@ pub(crate) fn critical_cone<D: DesignMatrix, L: Loss, P: Penalty>(
                 .map(|(l, other)| column[n_free + l] - crate::kernel::dot(&eliminated, &other[..n_free])),
         );
         cone.couplings.push(coupling(&context, &free, &eliminated));
+        // A column that depends on the active ones has no curvature of its own; what rounding leaves of it would pass for one.
+        let size = columns.len();
+        if cone.curvature[k * size + k] <= DEPENDENT * column[n_free + k] {
+            cone.curvature[k * size..].fill(0.0);
+        }
     }
     cone.biactive = biactive.iter().map(|&g| u32::try_from(g).unwrap_or(u32::MAX)).collect();
     Ok(cone)

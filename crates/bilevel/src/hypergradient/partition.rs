@@ -41,9 +41,7 @@ impl Partition {
         let blocks = problem.penalty.blocks();
         // ‖∇f(z) − ∇f(z*)‖² ≤ 2·MAX_CURVATURE·gap for a convex loss with Lipschitz slopes, and |∇_g − ∇_g*| ≤ ‖A_g‖ times that; the coefficients
         // themselves are known where α makes the problem strongly convex, ‖y − y*‖² ≤ 2·gap/α.
-        // The gap is a difference of numbers of the objective's size, and known to their rounding.
-        let rounding = 8.0 * f64::EPSILON * solution.objective.abs();
-        let gap = if selection.residual_enlarged { solution.gap.max(0.0) + rounding } else { 0.0 };
+        let gap = if selection.residual_enlarged { solution.gap_with_rounding() } else { 0.0 };
         let uncertainty = (2.0 * L::MAX_CURVATURE * gap).sqrt();
         let ridge = hyperparameters.ridge;
         let reach = if ridge > 0.0 { (2.0 * gap / ridge).sqrt() } else { 0.0 };

@@ -54,6 +54,11 @@ impl Solution {
     pub fn support(&self) -> Vec<usize> {
         (0..self.coefficients.len()).filter(|&j| self.coefficients[j] != 0.0).collect()
     }
+
+    /// The gap, and what rounding may hide of it: it is a difference of numbers of the objective's size, and below their rounding it says nothing.
+    pub(crate) fn gap_with_rounding(&self) -> f64 {
+        self.gap.max(0.0) + 8.0 * f64::EPSILON * self.objective.abs()
+    }
 }
 
 /// (∂y*/∂λ)ᵀ∇_yL, sparse: only blocks on the support or on a selected kink have an entry.
@@ -156,8 +161,8 @@ pub trait LowerLevel: Sync {
     /// ```
     ///
     /// # Errors
-    /// [`crate::Error::AdjointSolve`] where the solution is not unique (linearly dependent columns in the support);
-    /// [`crate::Error::InvalidData`] for hyperparameters or vectors that do not belong to the problem.
+    /// [`crate::Error::AdjointSolve`] where the solution is not unique (linearly dependent columns in the support), or more blocks are on a kink than
+    /// can be told apart in reasonable time (512); [`crate::Error::InvalidData`] for hyperparameters or vectors that do not belong to the problem.
     fn critical_cone(
         &self,
         hyperparameters: &Hyperparameters,

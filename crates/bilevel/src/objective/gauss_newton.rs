@@ -156,11 +156,11 @@ impl Model {
             })
             .collect();
         for _ in 0..BOX_ROUNDS {
+            let mut held = step.clone();
+            free.iter().for_each(|&i| held[i] = 0.0);
             // What the held parameters do to the slopes of the free ones.
             let slope = |i: &usize| {
-                let row = &self.hessian[i * size..(i + 1) * size];
-                let held: f64 = (0..size).filter(|k| !free.contains(k)).map(|k| row[k] * step[k]).sum();
-                self.gradient[*i] + held
+                self.gradient[*i] + crate::kernel::dot(&self.hessian[i * size..(i + 1) * size], &held)
             };
             let gradient: Vec<f64> = free.iter().map(slope).collect();
             let hessian: Vec<f64> =

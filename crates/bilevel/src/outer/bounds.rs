@@ -101,6 +101,13 @@ impl Bounds {
         value.max(self.lower.at(i)).min(self.upper.at(i))
     }
 
+    /// The end of a step that was stored as a difference: within the rounding of a bound, it is the bound.
+    pub(crate) fn snap(&self, i: usize, from: f64, to: f64) -> f64 {
+        let rounding = 2.0 * f64::EPSILON * (from.abs() + to.abs());
+        let is_at = |bound: f64| (to - bound).abs() < rounding;
+        [self.lower.at(i), self.upper.at(i)].into_iter().find(|&bound| is_at(bound)).unwrap_or(to)
+    }
+
     /// P(θ).
     #[must_use]
     pub fn project(&self, theta: &[f64]) -> Vec<f64> {

@@ -127,7 +127,7 @@ impl GaussNewton {
                 }
                 Outcome::Rejected => match self.escape().leave(search, &mut point, Vec::new(), None)? {
                     WayOut::Open(found) => {
-                        radius = (10.0 * found.length).clamp(EDGE_RADIUS, settings.initial_radius);
+                        radius = (10.0 * found.length).min(settings.initial_radius).max(EDGE_RADIUS);
                         point = found.point;
                         search.settle(&mut point)?;
                         true

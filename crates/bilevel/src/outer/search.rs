@@ -134,7 +134,11 @@ impl<'a> Search<'a> {
     pub fn model_step(&mut self, theta: &[f64], radius: f64, band: f64) -> Result<Option<ModelStep>> {
         let selection = Selection { band: band.max(self.selection.band), ..self.selection };
         let request = Request { accuracy: self.accuracy.current, selection, gradient: true };
-        let step = self.objective.model_step(theta, request, radius)?;
+        let mut step = self.objective.model_step(theta, request, radius)?;
+        for step in step.iter_mut().filter(|step| step.theta.len() == theta.len()) {
+            let ends = step.theta.iter_mut().zip(theta).enumerate();
+            ends.for_each(|(i, (to, &from))| *to = self.bounds.snap(i, from, *to));
+        }
         Ok(step.filter(|step| step.theta.len() == theta.len() && step.theta.iter().all(|t| t.is_finite())))
     }
 
