@@ -15,8 +15,8 @@ use super::climb::{Lower, Stage, Summit};
 use super::prepare::Prepared;
 use super::{
     CertificateRecord, CriterionRecord, DataRecord, Fit, FitInput, FitRecord, LowerLevelRecord, Model,
-    OuterRecord, PredictionOrigin, Predictions, SCHEMA_VERSION, ScoreRecord, SecondsRecord, WeightsKind,
-    WeightsRecord, score,
+    OuterRecord, PredictionOrigin, Predictions, SCHEMA_VERSION, ScoreRecord, SecondsRecord, Verdict,
+    WeightsKind, WeightsRecord, score,
 };
 
 /// θ is recorded up to this length.
@@ -80,7 +80,7 @@ pub(super) fn assemble<L: Loss, P: Penalty>(
         },
         stages: summit.stages,
         trace: summit.trace,
-        certificate: certificate(best, summit.lambda_range, problem, &solution),
+        certificate: certificate(best, prepared, summit.lambda_range, problem, &solution),
         lower_level: LowerLevelRecord {
             objective: solution.objective,
             duality_gap: solution.gap,
@@ -130,6 +130,7 @@ fn feature_weights<P: Penalty>(
 
 fn certificate<L: Loss, P: Penalty>(
     best: &Stage,
+    prepared: &Prepared<'_>,
     lambda_range: Option<(f64, f64)>,
     problem: &Lower<'_, L, P>,
     solution: &Solution,
@@ -144,10 +145,24 @@ fn certificate<L: Loss, P: Penalty>(
         biactive: evaluation.biactive,
         one_sided_slopes: best.one_sided.filter(|(left, right)| left.is_finite() && right.is_finite()),
         stationary: best.verdict.is_stationary(),
-        verdict: best.verdict.clone(),
+        verdict: named(best, prepared),
         stationarity_tolerance: certify::tolerance(evaluation.value),
         lambda_range,
     }
+}
+
+/// The verdict, with the name of the feature whose weight it is about.
+fn named(best: &Stage, prepared: &Prepared<'_>) -> Verdict {
+    let mut verdict = best.verdict.clone();
+    let p = prepared.data.n_features();
+    if let Verdict::Descends { parameter, name, .. } = &mut verdict
+        && best.kind == WeightsKind::Feature
+        && best.hyperparameters.lambda.len() == p
+        && *parameter < p
+    {
+        *name = format!("log lambda of {}", prepared.data.feature_names.name(*parameter));
+    }
+    verdict
 }
 
 /// Scores on the test set, and predictions on rows that no model behind them has seen: the test set, or the validation rows.

@@ -20,7 +20,7 @@
 
 use crate::design::DesignMatrix;
 use crate::loss::Loss;
-use crate::lower::{Adjoint, CAPACITY, Hyperparameters, Solution, SparseGlm, UpperGradient};
+use crate::lower::{Adjoint, Hyperparameters, Solution, SparseGlm, UpperGradient};
 use crate::outer::Accuracy;
 use crate::penalty::Penalty;
 use crate::{Error, Result};
@@ -37,7 +37,7 @@ const DEPENDENT: f64 = 1e-10;
 
 /// Most biactive blocks that a cone is made for: it takes |B|² numbers, and every slope up to |B|⁴ operations. Sparse data reach thousands where
 /// rows have many features of their own.
-const MOST_BIACTIVE: usize = CAPACITY;
+const MOST_BIACTIVE: usize = 128;
 
 /// A direction in which the hyperparameters move.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -148,8 +148,13 @@ impl CriticalCone {
             let reason = "linearly dependent columns on the edge of the support".to_string();
             return Err(Error::AdjointSolve { size: tilt.len(), reason });
         };
+        let slope = free + crate::kernel::dot(&self.gradient, &step);
+        if !slope.is_finite() {
+            let reason = "a slope that is not finite".to_string();
+            return Err(Error::AdjointSolve { size: self.held.lambda.len(), reason });
+        }
         let leaving = self.biactive.iter().zip(&step).filter(|(_, d)| **d > 0.0).map(|(&g, _)| g).collect();
-        Ok(OneSided { slope: free + crate::kernel::dot(&self.gradient, &step), leaving })
+        Ok(OneSided { slope, leaving })
     }
 
     /// (number among the active blocks, dλ of it) where the direction is not zero.

@@ -162,7 +162,7 @@ pub trait LowerLevel: Sync {
     ///
     /// # Errors
     /// [`crate::Error::AdjointSolve`] where the solution is not unique (linearly dependent columns in the support), or more blocks are on a kink than
-    /// can be told apart in reasonable time (512); [`crate::Error::InvalidData`] for hyperparameters or vectors that do not belong to the problem.
+    /// can be told apart in reasonable time (128); [`crate::Error::InvalidData`] for hyperparameters or vectors that do not belong to the problem.
     fn critical_cone(
         &self,
         hyperparameters: &Hyperparameters,
