@@ -1,8 +1,8 @@
 //! Linear regression with known coefficients: one λ, one weight for each feature, and `auto`.
 
 use bilevel::Result;
-use bilevel::data::Dataset;
 use bilevel::data::synthetic::{Synthetic, regression};
+use bilevel::data::{Dataset, Target};
 use bilevel::loss::Squared;
 use bilevel::lower::LowerLevel;
 use bilevel::outer::Accuracy;
@@ -110,7 +110,7 @@ fn work(run: &Run<'_>) -> Result<Outcome> {
         ]);
     }
     let mut settings = method_settings();
-    settings.push(("data", format!("n rows each for training, validation and test; Gaussian design and coefficients; ‖Xβ‖/‖ε‖ = {SIGNAL_TO_NOISE}")));
+    settings.push(("data", format!("n rows each for training, validation and test; Gaussian design and coefficients; ‖Xβ‖/‖ε‖ = {SIGNAL_TO_NOISE} in each of the three")));
     settings.push((
         "oracle",
         "least squares on the features that carry the truth, on training and validation rows".to_string(),
@@ -118,7 +118,7 @@ fn work(run: &Run<'_>) -> Result<Outcome> {
     Ok(Outcome {
         title: "Sparse linear regression: one λ, one weight for each feature, auto".to_string(),
         caption: vec![format!(
-            "Test NMSE ‖b − z‖²/‖b‖², mean over {} seeds; the noise alone is 0.0099. The oracle knows which features carry the truth and uses training and validation rows; a published value below it is luck of its sample, or another convention. At {} × {} with {} informative features a validation error was published instead.",
+            "Test NMSE ‖b − z‖²/‖b‖², mean over {} seeds; the noise alone is 0.0099. The oracle is least squares: it knows which features carry the truth and uses training and validation rows; a published value below it is luck of its sample, or another convention. At {} × {} with {} informative features a validation error was published instead.",
             seeds.len(),
             VALIDATION_ROW.0,
             VALIDATION_ROW.1,
@@ -133,7 +133,7 @@ fn work(run: &Run<'_>) -> Result<Outcome> {
 }
 
 fn one(run: &Run<'_>, row: Row, seed: u64) -> Result<Scores> {
-    let generate = |shape| regression(shape, SIGNAL_TO_NOISE, seed);
+    let generate = |shape| Ok(noise_of_each_part(regression(shape, SIGNAL_TO_NOISE, seed)?, row.n));
     compare(run, row, generate, Squared, |comparison, parts, synthetic| {
         let error =
             |coefficients: Vec<f64>| nmse(parts.test.target.values(), &predict(&parts.test, &coefficients));
@@ -143,6 +143,21 @@ fn one(run: &Run<'_>, row: Row, seed: u64) -> Result<Scores> {
             seconds: comparison.each().map(|found| found.seconds),
         })
     })
+}
+
+/// The same draw with the noise rescaled in each part of `n` rows, so that ‖Xβ‖/‖ε‖ is exact in the training, the validation and the test
+/// set, and not only over all rows: then the noise alone has the same NMSE in every test set.
+fn noise_of_each_part(mut synthetic: Synthetic, n: usize) -> Synthetic {
+    let signal = predict(&synthetic.data, &synthetic.coefficients);
+    let norm = |values: &[f64]| values.iter().map(|v| v * v).sum::<f64>().sqrt();
+    let mut target = synthetic.data.target.values().to_vec();
+    for (target, signal) in target.chunks_mut(n).zip(signal.chunks(n)) {
+        let noise: Vec<f64> = target.iter().zip(signal).map(|(b, z)| b - z).collect();
+        let scale = norm(signal) / (SIGNAL_TO_NOISE * norm(&noise));
+        target.iter_mut().zip(signal).zip(&noise).for_each(|((b, z), e)| *b = z + scale * e);
+    }
+    synthetic.data.target = Target::Real(target);
+    synthetic
 }
 
 fn predict(data: &Dataset, coefficients: &[f64]) -> Vec<f64> {
@@ -161,9 +176,14 @@ fn oracle(development: &Dataset, synthetic: &Synthetic) -> Result<Vec<f64>> {
     Ok(hold_out.lower()?.solve(&at, None, Accuracy::TIGHT)?.coefficients)
 }
 
+/// Compared as printed: the published numbers have four decimals.
+fn reaches(ours: f64, published: f64) -> bool {
+    (ours * 1e4).round() <= (published * 1e4).round()
+}
+
 fn verdict(ours: f64, published: f64, oracle: f64, row: (usize, usize, usize)) -> String {
-    let better = ours <= published;
-    let comparison = if better { "better" } else { "worse" };
+    let better = reaches(ours, published);
+    let comparison = if better { "reached" } else { "worse" };
     let note = if row == VALIDATION_ROW { " (validation error)" } else { "" };
     let floor = if !better && published < oracle { ", published is below the oracle" } else { "" };
     format!("{comparison}{note}{floor}")
@@ -172,11 +192,11 @@ fn verdict(ours: f64, published: f64, oracle: f64, row: (usize, usize, usize)) -
 fn findings(means: &[[f64; 5]]) -> Vec<String> {
     let count = |judge: &dyn Fn(&[f64; 5]) -> bool| means.iter().filter(|m| judge(m)).count();
     vec![format!(
-        "`auto` is better than the published weighted model in {} of {} rows, and better than one λ in {}. In {} of the other rows the published value lies below the oracle.",
-        count(&|m| m[2] <= m[3]),
+        "`auto` reaches the published weighted model in {} of {} rows, to the four decimals that are printed, and is better than one λ in {}. In {} of the other rows the published value lies below the oracle.",
+        count(&|m| reaches(m[2], m[3])),
         means.len(),
         count(&|m| m[2] <= m[0]),
-        count(&|m| m[2] > m[3] && m[3] < m[4]),
+        count(&|m| !reaches(m[2], m[3]) && m[3] < m[4]),
     )]
 }
 
