@@ -28,6 +28,8 @@ const MAX_WORKING_SETS: usize = 100;
 const SMALLEST_WORKING_SET: usize = 32;
 /// Tolerances up to this ask for coefficients as exact as they get, beyond what the gap shows.
 const EXACT: f64 = 1e-8;
+/// Without a ridge, zero blocks whose gradient reaches this fraction of their weight may enter the working set.
+const NEARLY_VIOLATED: f64 = 0.95;
 /// Factor between the weights of a cold start's rough solutions.
 const CONTINUATION: f64 = 4.0;
 /// Solves to a relative duality gap of `tolerance`, or as near as rounding allows.
@@ -250,7 +252,7 @@ impl<'s, 'a, D: DesignMatrix, L: Loss, P: Penalty> State<'s, 'a, D, L, P> {
             // y_g = 0 here, so the ridge adds nothing to the gradient.
             blocks.gather(g, &self.solution.correlations, &mut block);
             let ratio = self.problem.penalty.dual_norm(&block) / lambda;
-            if ratio > if ridge > 0.0 { 1.0 } else { 0.9 } {
+            if ratio > if ridge > 0.0 { 1.0 } else { NEARLY_VIOLATED } {
                 candidates.push((ratio, g));
             }
         }

@@ -10,6 +10,7 @@
 mod gauss_newton;
 mod pull;
 mod stationarity;
+mod trail;
 
 use rayon::prelude::*;
 
@@ -24,6 +25,7 @@ use crate::parametrization::Parametrization;
 
 pub use pull::Pull;
 pub use stationarity::{Slopes, Steepest};
+use trail::Trail;
 
 /// One split: a lower-level problem on its training rows and a criterion on its validation rows.
 struct Part<M, C> {
@@ -32,6 +34,7 @@ struct Part<M, C> {
     solution: Option<Solution>,
     measured: CriterionValue,
     adjoint_start: Vec<(u32, f64)>,
+    trail: Trail,
     /// Whether Φ counts this split at present.
     active: bool,
 }
@@ -70,6 +73,7 @@ impl<M: LowerLevel + Send, C: Criterion + Send> SplitObjective<M, C> {
             solution: None,
             measured: CriterionValue::default(),
             adjoint_start: Vec::new(),
+            trail: Trail::default(),
             active: true,
         };
         Self {
@@ -155,6 +159,7 @@ impl<M: LowerLevel + Send, C: Criterion + Send> SplitObjective<M, C> {
         for part in &mut self.parts {
             part.lower.forget();
             part.adjoint_start.clear();
+            part.trail = Trail::default();
             part.solution = starts.next();
         }
         self.solved_at = None;
@@ -189,8 +194,8 @@ impl<M: LowerLevel + Send, C: Criterion + Send> SplitObjective<M, C> {
         active.for_each(|part| part.measured = CriterionValue::default());
         self.parts.par_iter_mut().enumerate().filter(|(_, part)| part.active).try_for_each(
             |(k, part)| -> Result<()> {
-                let solution =
-                    part.lower.solve(of_split(hyperparameters, k), part.solution.take(), request.accuracy)?;
+                let start = part.start(theta);
+                let solution = part.lower.solve(of_split(hyperparameters, k), start, request.accuracy)?;
                 part.measured = part.criterion.evaluate(&solution.predictor);
                 part.solution = Some(solution);
                 Ok(())
@@ -202,6 +207,15 @@ impl<M: LowerLevel + Send, C: Criterion + Send> SplitObjective<M, C> {
 }
 
 impl<M: LowerLevel, C: Criterion> Part<M, C> {
+    /// Where a solve at `theta` starts: from the last solution, or ahead of it on the path of a single parameter.
+    fn start(&mut self, theta: &[f64]) -> Option<Solution> {
+        let last = self.solution.take()?;
+        match theta {
+            [log_lambda] => Some(self.trail.start(&self.lower, last, log_lambda.exp())),
+            _ => Some(last),
+        }
+    }
+
     fn upper(&self) -> UpperGradient<'_> {
         UpperGradient {
             predictor: &self.measured.gradient,

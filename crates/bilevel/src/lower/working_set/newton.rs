@@ -15,8 +15,9 @@ use crate::solver::{CdSettings, LocalBlocks, coordinate_descent};
 use super::State;
 
 const MAX_NEWTON_STEPS: usize = 30;
-/// A quasi-Newton step that leaves more than this fraction of the violation has outlived its curvatures.
-const SLOW_CONTRACTION: f64 = 0.1;
+/// A quasi-Newton step that leaves more than this fraction of the violation has outlived its curvatures. New inner products cost as much as some
+/// ten more steps on the old ones.
+const SLOW_CONTRACTION: f64 = 0.4;
 /// Steps shorter than this tell that the model's curvature is too small where it matters.
 const SHORT_STEP: f64 = 0.1;
 
