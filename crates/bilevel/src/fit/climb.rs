@@ -23,9 +23,9 @@ use crate::data::Split;
 use crate::design::{Design, ScaledDesign};
 use crate::loss::Loss;
 use crate::lower::{Hyperparameters, SparseGlm};
-use crate::objective::{Pull, SplitObjective, mean_and_standard_error, tight};
+use crate::objective::{Counted, Pull, SplitObjective, ValidationSample, mean_and_standard_error, tight};
 use crate::outer::{
-    Evaluation, Objective, OuterOptimizer, OuterResult, Progress, ScalarSearch, Step, StopReason,
+    Evaluation, Grid, Objective, OuterOptimizer, OuterResult, Progress, ScalarSearch, Step, StopReason,
 };
 use crate::parametrization::{Parametrization, Ridge, Weights};
 use crate::penalty::Penalty;
@@ -52,8 +52,7 @@ pub(super) struct Stage {
     pub(super) hyperparameters: Hyperparameters,
     /// (λ, α) of the splits: one for all, or one for each.
     of_splits: Vec<Hyperparameters>,
-    /// (row, loss, predictor) on the validation rows.
-    pub(super) samples: Vec<(u32, f64, f64)>,
+    pub(super) samples: Vec<ValidationSample>,
     pub(super) method: &'static str,
     /// Whether the scalar search has shown the point to be a minimum from both sides.
     pub(super) one_sided: Option<(f64, f64)>,
@@ -107,6 +106,8 @@ impl Maps {
 
 enum Method {
     Scalar(ScalarSearch),
+    /// Values of λ, decreasing.
+    Given(Grid, Vec<f64>),
     Other(Box<dyn OuterOptimizer>),
 }
 
@@ -132,7 +133,7 @@ impl<'c, 'a, 'o, L: Loss, P: Penalty + Send> Climb<'c, 'a, 'o, L, P> {
         let largest = of_splits.max(final_problem.lambda_max(&factors));
         let upper = if largest > 0.0 { largest.ln() } else { 0.0 };
         let depth: f64 = if prepared.is_tall() { 1e-6 } else { 1e-4 };
-        let range = (upper + depth.ln(), upper);
+        let range = methods::extent(settings).unwrap_or((upper + depth.ln(), upper));
         let ridge = prepare::ridge(settings, range.0, range.1);
         Ok(Self {
             prepared,
@@ -161,6 +162,7 @@ impl<'c, 'a, 'o, L: Loss, P: Penalty + Send> Climb<'c, 'a, 'o, L, P> {
         let scalar = self.scalar()?;
         let best = match self.settings.weights {
             WeightsKind::Scalar => scalar,
+            _ if self.settings.grid.is_some() => scalar,
             WeightsKind::Adaptive => self.adaptive(scalar, false)?,
             WeightsKind::Group | WeightsKind::Feature => self.free(scalar, self.settings.weights, false)?,
             WeightsKind::Auto => {
@@ -191,6 +193,7 @@ impl<'c, 'a, 'o, L: Loss, P: Penalty + Send> Climb<'c, 'a, 'o, L, P> {
         let maps = Maps::same(|| Weights::scalar(factors.clone(), ridge, range.0, range.1));
         let own = self.settings.weights == WeightsKind::Scalar;
         let method = match self.settings.outer {
+            _ if self.settings.grid.is_some() => self.grid(),
             OuterKind::Lbfgs | OuterKind::GaussNewton | OuterKind::Nba | OuterKind::Ntrba if own => {
                 self.method(WeightsKind::Scalar, 0.0)
             }
@@ -252,7 +255,7 @@ impl<'c, 'a, 'o, L: Loss, P: Penalty + Send> Climb<'c, 'a, 'o, L, P> {
         if self.interrupted {
             return Ok(best);
         }
-        let (maps, start) = self.free_maps(&best, kind);
+        let (maps, start) = self.free_maps(&best, &best.of_splits, kind);
         let method = self.method(kind, best.result.evaluation.support_size);
         let stage = self.stage(name, kind, maps, &method, start)?;
         let (_, error) = self.compare(&best, &stage);
@@ -261,7 +264,7 @@ impl<'c, 'a, 'o, L: Loss, P: Penalty + Send> Climb<'c, 'a, 'o, L, P> {
     }
 
     /// λ_g = (weight of the best stage)·e^{θ_g}, each split from its own weights, so that a start at θ = 0 has seen no validation rows.
-    fn free_maps(&self, best: &Stage, kind: WeightsKind) -> (Maps, Vec<f64>) {
+    fn free_maps(&self, best: &Stage, of_splits: &[Hyperparameters], kind: WeightsKind) -> (Maps, Vec<f64>) {
         let ridge = self.ridge;
         let groups = self.groups.clone().filter(|_| kind == WeightsKind::Group);
         let make = |at: &Hyperparameters| -> Box<dyn Parametrization> {
@@ -278,7 +281,7 @@ impl<'c, 'a, 'o, L: Loss, P: Penalty + Send> Climb<'c, 'a, 'o, L, P> {
         if let (Ridge::Learned { .. }, Some(last)) = (ridge, start.last_mut()) {
             *last = best.hyperparameters.ridge.max(f64::MIN_POSITIVE).ln();
         }
-        (Maps { of_splits: best.of_splits.iter().map(make).collect(), of_final }, start)
+        (Maps { of_splits: of_splits.iter().map(make).collect(), of_final }, start)
     }
 
     /// Minimizes over one parametrization and evaluates the answer once more, live and tight, for what the journal does not hold.
@@ -322,8 +325,16 @@ impl<'c, 'a, 'o, L: Loss, P: Penalty + Send> Climb<'c, 'a, 'o, L, P> {
                 Method::Scalar(search) => {
                     let found = search.search(&mut journaled, &start, &mut monitor)?;
                     self.lambda_range = Some((found.scanned.0.exp(), found.scanned.1.exp()));
-                    self.curve = found.curve.iter().map(|s| curve_point(s.theta, &s.evaluation)).collect();
+                    self.curve =
+                        found.curve.iter().map(|s| curve_point(s.theta.exp(), &s.evaluation)).collect();
                     (found.outer, "scalar")
+                }
+                Method::Given(grid, lambdas) => {
+                    let points = lambdas.iter().map(|lambda| vec![lambda.ln()]).collect();
+                    let found = grid.search_points(&mut journaled, points, &mut monitor)?;
+                    let sampled = lambdas.iter().zip(&found.samples).rev();
+                    self.curve = sampled.map(|(&lambda, (_, e))| curve_point(lambda, e)).collect();
+                    (found.outer, grid.name())
                 }
                 Method::Other(method) => {
                     (method.minimize(&mut journaled, &start, &mut monitor)?, method.name())
@@ -349,11 +360,7 @@ impl<'c, 'a, 'o, L: Loss, P: Penalty + Send> Climb<'c, 'a, 'o, L, P> {
             kind,
             hyperparameters: of_final.hyperparameters(&result.theta),
             result: OuterResult { evaluation, ..result },
-            samples: {
-                let mut samples = self.objective.validation_samples();
-                samples.sort_by_key(|s| s.0);
-                samples
-            },
+            samples: self.objective.validation_samples(),
             of_splits,
             method: label,
             one_sided,
@@ -389,7 +396,9 @@ impl<'c, 'a, 'o, L: Loss, P: Penalty + Send> Climb<'c, 'a, 'o, L, P> {
 
     /// Whether `stage` improves on `best` by more than the standard error of the difference, paired over validation samples; and that error.
     fn compare(&self, best: &Stage, stage: &Stage) -> (bool, f64) {
-        let differences = best.samples.iter().zip(&stage.samples).map(|(a, b)| a.1 - b.1);
+        let pairs = best.samples.iter().zip(&stage.samples);
+        let differences =
+            pairs.map(|(a, b)| Counted { row: a.row, weight: a.weight, value: a.loss - b.loss });
         let (_, error) = mean_and_standard_error(differences);
         let gain = best.result.evaluation.value - stage.result.evaluation.value;
         let noticeable = SMALLEST_GAIN * best.result.evaluation.value.abs();
@@ -422,12 +431,12 @@ pub(super) fn objective<'a, L: Loss, P: Penalty>(
     penalty: &'a P,
     factors: &[f64],
 ) -> Result<PhiOf<'a, L, P>> {
-    objective_over(prepared, &prepared.splits, settings, loss, penalty, factors)
+    objective_over(prepared, prepared.rows.splits.iter(), settings, loss, penalty, factors)
 }
 
 fn objective_over<'a, L: Loss, P: Penalty>(
     prepared: &'a Prepared<'a>,
-    splits: &'a [Split],
+    splits: impl ExactSizeIterator<Item = &'a Split>,
     settings: &FitSettings,
     loss: L,
     penalty: &'a P,
@@ -438,7 +447,7 @@ fn objective_over<'a, L: Loss, P: Penalty>(
     for split in splits {
         let lower =
             SparseGlm::new(&prepared.design, targets, &split.train, loss, penalty, settings.intercept)?;
-        parts.push((lower, ValidationLoss::new(loss, targets, &split.validation)));
+        parts.push((lower, ValidationLoss::of_split(loss, targets, split)));
     }
     let one = Weights::scalar(factors.to_vec(), Ridge::Fixed(0.0), f64::NEG_INFINITY, f64::INFINITY);
     Ok(SplitObjective::new(parts, Box::new(one)))
@@ -464,9 +473,9 @@ fn step_record(stage: &str, progress: &Progress<'_>, one_lambda: bool, seconds: 
     }
 }
 
-fn curve_point(theta: f64, evaluation: &Evaluation) -> CurvePoint {
+fn curve_point(lambda: f64, evaluation: &Evaluation) -> CurvePoint {
     CurvePoint {
-        lambda: theta.exp(),
+        lambda,
         value: evaluation.value,
         standard_error: evaluation.standard_error,
         support_size: evaluation.support_size,

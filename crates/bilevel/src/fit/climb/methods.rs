@@ -3,13 +3,13 @@
 use crate::design::DesignMatrix;
 use crate::loss::Loss;
 use crate::outer::{
-    EarlyStop, GaussNewton, GaussNewtonSettings, Grid, Lbfgs, LbfgsSettings, Nba, NbaSettings, Ntrba,
-    NtrbaSettings, ScalarSearch, ScalarSettings,
+    Accuracy, AccuracySchedule, EarlyStop, GaussNewton, GaussNewtonSettings, Grid, GridSettings, Lbfgs,
+    LbfgsSettings, Nba, NbaSettings, Ntrba, NtrbaSettings, ScalarSearch, ScalarSettings,
 };
 use crate::penalty::Penalty;
 
 use super::{Climb, Method};
-use crate::fit::{OuterKind, WeightsKind};
+use crate::fit::{FitSettings, OuterKind, WeightsKind};
 
 /// Entries times splits up to which the scalar search explores between its points.
 const EXPLORED_ENTRIES: usize = 1_000_000;
@@ -22,6 +22,13 @@ const AFFORDABLE_WORK: f64 = 2e8;
 /// Fewer steps than this on thousands of weights are not worth their time.
 pub(super) const FEWEST_STEPS: usize = 5;
 
+/// Logarithms of the smallest and largest λ of a given grid.
+pub(super) fn extent(settings: &FitSettings) -> Option<(f64, f64)> {
+    let logarithms = || settings.grid.iter().flatten().map(|lambda| lambda.ln());
+    logarithms().next()?;
+    Some((logarithms().fold(f64::INFINITY, f64::min), logarithms().fold(f64::NEG_INFINITY, f64::max)))
+}
+
 impl<L: Loss, P: Penalty + Send> Climb<'_, '_, '_, L, P> {
     pub(super) fn scalar_search(&self, points: usize) -> ScalarSearch {
         let mut settings =
@@ -30,8 +37,8 @@ impl<L: Loss, P: Penalty + Send> Climb<'_, '_, '_, L, P> {
         settings.accuracy.current.adjoint_residual = 1e-4;
         // Looking for dips between the points of the walk costs about twenty tight solves; where those are dear, the walk itself is fine enough,
         // and so are seven digits of the criterion, which has three.
-        let entries = self.prepared.design.n_stored() * self.prepared.splits.len();
-        let (n, p) = (self.prepared.design.n_rows(), self.prepared.design.n_columns());
+        let entries = self.prepared.design.n_stored() * self.prepared.rows.splits.len();
+        let (n, p) = (self.prepared.rows.len(), self.prepared.design.n_columns());
         if entries as f64 * n.min(p) as f64 <= WALKED_WORK {
             let smallest_support = INTERPOLATION * n.min(p) as f64;
             settings.early_stop = Some(EarlyStop { smallest_support, ..EarlyStop::default() });
@@ -45,6 +52,17 @@ impl<L: Loss, P: Penalty + Send> Climb<'_, '_, '_, L, P> {
         ScalarSearch { settings }
     }
 
+    /// The given values of λ, from the largest down, each lower-level solution the start of the next.
+    pub(super) fn grid(&self) -> Method {
+        let accuracy = Accuracy { relative_gap: self.settings.tolerance, ..Accuracy::TIGHT };
+        let accuracy =
+            AccuracySchedule { current: accuracy, tightest: accuracy, ..AccuracySchedule::default() };
+        let selection = self.settings.selection();
+        let mut lambdas = self.settings.grid.clone().unwrap_or_default();
+        lambdas.sort_by(|a, b| b.total_cmp(a));
+        Method::Given(Grid { settings: GridSettings { points: None, selection, accuracy } }, lambdas)
+    }
+
     /// Outer steps that `auto` may spend on a stage with many parameters: all that the settings allow on small problems, fewer where one
     /// evaluation (entries × splits × support, which is what solves on a support cost) is so dear that they would take minutes.
     pub(super) fn affordable_steps(&self, support_size: f64) -> usize {
@@ -52,8 +70,8 @@ impl<L: Loss, P: Penalty + Send> Climb<'_, '_, '_, L, P> {
         if self.settings.weights != WeightsKind::Auto {
             return limit;
         }
-        let work =
-            (self.prepared.design.n_stored() * self.prepared.splits.len()) as f64 * support_size.max(1.0);
+        let work = (self.prepared.design.n_stored() * self.prepared.rows.splits.len()) as f64
+            * support_size.max(1.0);
         let affordable = (limit as f64 * AFFORDABLE_WORK / work).ceil();
         limit.min(affordable as usize)
     }
