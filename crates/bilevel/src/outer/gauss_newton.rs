@@ -96,10 +96,8 @@ impl OuterOptimizer for GaussNewton {
         require_positive("initial_radius", settings.initial_radius)?;
         require_fraction("accept", settings.accept)?;
         require_fraction("shrink_factor", settings.shrink_factor)?;
-        let mut search = Search::new(objective, monitor, settings.selection, settings.accuracy)?;
-        let point = search.begin(start)?;
-        let reason = self.descend(&mut search, point)?;
-        search.finish(reason)
+        Search::new(objective, monitor, settings.selection, settings.accuracy)?
+            .descend_from(start, |search, point| self.descend(search, point))
     }
 }
 

@@ -100,10 +100,9 @@ impl OuterOptimizer for Nba {
         monitor: &mut dyn Monitor,
     ) -> Result<OuterResult> {
         self.check()?;
-        let mut search = Search::new(objective, monitor, self.settings.selection, self.settings.accuracy)?;
-        let point = search.begin(start)?;
-        let reason = self.descend(&mut search, point)?;
-        search.finish(reason)
+        let (selection, accuracy) = (self.settings.selection, self.settings.accuracy);
+        Search::new(objective, monitor, selection, accuracy)?
+            .descend_from(start, |search, point| self.descend(search, point))
     }
 }
 

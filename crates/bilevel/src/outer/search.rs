@@ -82,6 +82,17 @@ impl<'a> Search<'a> {
         })
     }
 
+    /// Begins at `start`, lets `descend` go on from there, and finishes.
+    pub fn descend_from(
+        mut self,
+        start: &[f64],
+        descend: impl FnOnce(&mut Self, Point) -> Result<StopReason>,
+    ) -> Result<OuterResult> {
+        let point = self.begin(start)?;
+        let reason = descend(&mut self, point)?;
+        self.finish(reason)
+    }
+
     /// Evaluates the start, projected to the box, with its gradient.
     pub fn begin(&mut self, start: &[f64]) -> Result<Point> {
         let n = self.bounds.len();
