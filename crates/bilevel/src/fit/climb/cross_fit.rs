@@ -1,15 +1,14 @@
 //! Whether thousands of weights help on validation rows that did not choose them.
 
 use crate::Result;
-use crate::loss::Loss;
 use crate::objective::{mean_and_standard_error, tight};
 use crate::outer::{Objective, Request};
-use crate::penalty::Penalty;
 
 use super::{Climb, PhiOf, Stage, objective_over};
 use crate::fit::WeightsKind;
+use crate::fit::family::Family;
 
-impl<'a, L: Loss, P: Penalty + Send> Climb<'_, 'a, '_, L, P> {
+impl<'a, F: Family<'a>> Climb<'_, 'a, '_, F> {
     /// Whether many weights help on rows that did not choose them.
     ///
     /// A criterion that thousands of weights were fitted to says nothing about them. So the weights are learned on one half of the splits (of
@@ -21,7 +20,8 @@ impl<'a, L: Loss, P: Penalty + Send> Climb<'_, 'a, '_, L, P> {
         kind: WeightsKind,
         name: &str,
     ) -> Result<bool> {
-        let whole = if self.prepared.halves.is_empty() { None } else { Some(self.swap_in_halves(best)?) };
+        let whole =
+            if self.family.prepared().halves.is_empty() { None } else { Some(self.swap_in_halves(best)?) };
         let survives = self.cross_fit(best, kind, name);
         if let Some(whole) = whole {
             self.objective = whole;
@@ -32,17 +32,11 @@ impl<'a, L: Loss, P: Penalty + Send> Climb<'_, 'a, '_, L, P> {
     }
 
     /// Puts an objective over the two halves of a hold-out in the place of the objective, which is returned.
-    fn swap_in_halves(&mut self, best: &Stage) -> Result<PhiOf<'a, L, P>> {
-        let mut halves = objective_over(
-            self.prepared,
-            &self.prepared.halves,
-            self.settings,
-            self.loss,
-            self.penalty,
-            &self.factors,
-        )?;
+    fn swap_in_halves(&mut self, best: &Stage) -> Result<PhiOf<'a, F>> {
+        let splits = &self.family.prepared().halves;
+        let mut halves = objective_over(self.family, splits, &self.factors)?;
         let start = self.objective.solutions().next().cloned();
-        halves.forget_all_but(start.map(|s| vec![s; self.prepared.halves.len()]));
+        halves.forget_all_but(start.map(|s| vec![s; splits.len()]));
         debug_assert_eq!(best.of_splits.len(), 1);
         Ok(std::mem::replace(&mut self.objective, halves))
     }

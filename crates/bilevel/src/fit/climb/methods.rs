@@ -1,14 +1,13 @@
 //! Which outer method a stage gets, and how much work.
 
 use crate::design::DesignMatrix;
-use crate::loss::Loss;
 use crate::outer::{
     EarlyStop, GaussNewton, GaussNewtonSettings, Grid, Lbfgs, LbfgsSettings, Nba, NbaSettings, Ntrba,
     NtrbaSettings, ScalarSearch, ScalarSettings,
 };
-use crate::penalty::Penalty;
 
 use super::{Climb, Method};
+use crate::fit::family::Family;
 use crate::fit::{OuterKind, WeightsKind};
 
 /// Entries times splits up to which the scalar search explores between its points.
@@ -22,7 +21,7 @@ const AFFORDABLE_WORK: f64 = 2e8;
 /// Fewer steps than this on thousands of weights are not worth their time.
 pub(super) const FEWEST_STEPS: usize = 5;
 
-impl<L: Loss, P: Penalty + Send> Climb<'_, '_, '_, L, P> {
+impl<'a, F: Family<'a>> Climb<'_, 'a, '_, F> {
     pub(super) fn scalar_search(&self, points: usize) -> ScalarSearch {
         let mut settings =
             ScalarSettings { points, selection: self.settings.selection(), ..ScalarSettings::default() };
@@ -30,8 +29,9 @@ impl<L: Loss, P: Penalty + Send> Climb<'_, '_, '_, L, P> {
         settings.accuracy.current.adjoint_residual = 1e-4;
         // Looking for dips between the points of the walk costs about twenty tight solves; where those are dear, the walk itself is fine enough,
         // and so are seven digits of the criterion, which has three.
-        let entries = self.prepared.design.n_stored() * self.prepared.splits.len();
-        let (n, p) = (self.prepared.design.n_rows(), self.prepared.design.n_columns());
+        let prepared = self.family.prepared();
+        let entries = prepared.design.n_stored() * prepared.splits.len();
+        let (n, p) = (prepared.design.n_rows(), prepared.design.n_columns());
         if entries as f64 * n.min(p) as f64 <= WALKED_WORK {
             let smallest_support = INTERPOLATION * n.min(p) as f64;
             settings.early_stop = Some(EarlyStop { smallest_support, ..EarlyStop::default() });
@@ -52,8 +52,10 @@ impl<L: Loss, P: Penalty + Send> Climb<'_, '_, '_, L, P> {
         if self.settings.weights != WeightsKind::Auto {
             return limit;
         }
-        let work =
-            (self.prepared.design.n_stored() * self.prepared.splits.len()) as f64 * support_size.max(1.0);
+        let prepared = self.family.prepared();
+        // A solve on more coefficients than samples costs no more than one on as many.
+        let size = support_size.clamp(1.0, prepared.design.n_rows() as f64);
+        let work = (prepared.design.n_stored() * prepared.splits.len()) as f64 * size;
         let affordable = (limit as f64 * AFFORDABLE_WORK / work).ceil();
         limit.min(affordable as usize)
     }
@@ -64,7 +66,8 @@ impl<L: Loss, P: Penalty + Send> Climb<'_, '_, '_, L, P> {
             self.settings.selection(),
             self.affordable_steps(support_size).max(FEWEST_STEPS.min(self.settings.max_outer)),
         );
-        let automatic = if kind == WeightsKind::Feature { OuterKind::Ntrba } else { OuterKind::Lbfgs };
+        let many_kinks = kind == WeightsKind::Feature && self.family.has_kinks();
+        let automatic = if many_kinks { OuterKind::Ntrba } else { OuterKind::Lbfgs };
         let wanted = match self.settings.outer {
             OuterKind::Auto | OuterKind::Scalar => automatic,
             other => other,
