@@ -153,7 +153,9 @@ impl<'c, 'a, 'o, F: Family<'a>> Climb<'c, 'a, 'o, F> {
             WeightsKind::Adaptive => self.adaptive(scalar, false)?,
             WeightsKind::Group | WeightsKind::Feature => self.free(scalar, self.settings.weights, false)?,
             WeightsKind::Auto => {
-                let mut best = self.adaptive(scalar, true)?;
+                // Adaptive weights tell large coefficients from those near zero; under a quadratic penalty none is.
+                let is_sparse = self.family.has_kinks();
+                let mut best = if is_sparse { self.adaptive(scalar, true)? } else { scalar };
                 if self.groups.is_some() {
                     best = self.free(best, WeightsKind::Group, true)?;
                 }

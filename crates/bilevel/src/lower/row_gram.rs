@@ -97,7 +97,7 @@ mod tests {
     fn dense_and_sparse_columns_give_the_sum_of_outer_products() {
         let (n, p) = (40, 150);
         let entry = |i: usize, j: usize| {
-            if (i * 31 + j * 17) % 11 == 0 { 1.0 + ((i + 3 * j) as f64).sin() } else { 0.0 }
+            if (i * 31 + j * 17).is_multiple_of(11) { 1.0 + ((i + 3 * j) as f64).sin() } else { 0.0 }
         };
         let dense: Vec<f64> = (0..p).flat_map(|j| (0..n).map(move |i| entry(i, j))).collect();
         let (mut starts, mut rows, mut values) = (vec![0], Vec::new(), Vec::new());

@@ -12,7 +12,7 @@ use crate::fit::{OuterKind, WeightsKind};
 
 /// Entries times splits up to which the scalar search explores between its points.
 const EXPLORED_ENTRIES: usize = 1_000_000;
-/// Entries × splits × largest possible support up to which the scalar search walks on until the training rows are nearly interpolated.
+/// Entries × splits × largest possible support up to which the scalar search walks on until the training rows are nearly interpolated (or to the end).
 const WALKED_WORK: f64 = 2e8;
 /// Nearly interpolated: a support of this fraction of the largest possible.
 const INTERPOLATION: f64 = 0.4;
@@ -34,7 +34,9 @@ impl<'a, F: Family<'a>> Climb<'_, 'a, '_, F> {
         let (n, p) = (prepared.design.n_rows(), prepared.design.n_columns());
         if entries as f64 * n.min(p) as f64 <= WALKED_WORK {
             let smallest_support = INTERPOLATION * n.min(p) as f64;
-            settings.early_stop = Some(EarlyStop { smallest_support, ..EarlyStop::default() });
+            let rule = EarlyStop { smallest_support, ..EarlyStop::default() };
+            // Without kinks every coefficient is in the support, which says nothing then: the whole interval is walked.
+            settings.early_stop = self.family.has_kinks().then_some(rule);
         }
         if entries > EXPLORED_ENTRIES {
             settings.exploration = f64::INFINITY;
