@@ -245,8 +245,8 @@ pub struct ModelArgs {
     /// Loss; auto takes logistic where the target has two values, else squared.
     #[arg(long, value_name = "LOSS", default_value = "auto", value_parser = one_of::<LossKind>(&["auto", "squared", "logistic"]))]
     pub loss: LossKind,
-    /// Penalty: sum of |coefficient|, the same with a ridge part, or sum of the Euclidean norms of groups.
-    #[arg(long, value_name = "PENALTY", default_value = "l1", value_parser = one_of::<PenaltyKind>(&["l1", "elastic-net", "group-l1"]))]
+    /// Penalty: sum of |coefficient|, the same with a ridge part, sum of the Euclidean norms of groups, or half the sum of squares.
+    #[arg(long, value_name = "PENALTY", default_value = "l1", value_parser = one_of::<PenaltyKind>(&["l1", "elastic-net", "group-l1", "ridge"]))]
     pub penalty: PenaltyKind,
     /// How many weights are learned; auto climbs from one to many and keeps what the criterion says is better.
     #[arg(long, value_name = "WEIGHTS", default_value = "auto",

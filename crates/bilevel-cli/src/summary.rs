@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use bilevel::data::Task;
-use bilevel::fit::{Fit, FitRecord, LossKind, ScoreRecord, Verdict, WeightsKind};
+use bilevel::fit::{Fit, FitRecord, LossKind, PenaltyKind, ScoreRecord, Verdict, WeightsKind};
 use bilevel::outer::StopReason;
 use serde_json::{Value, json};
 
@@ -55,7 +55,11 @@ fn learned(record: &FitRecord) -> String {
     let mut text = match (weights.kind, weights.lambda) {
         (_, Some(lambda)) => {
             let share = 100.0 * lambda / weights.lambda_max;
-            format!("one weight, λ = {} ({} % of λ_max)", number(lambda), rough(share))
+            let scale = match record.settings.penalty {
+                PenaltyKind::Ridge => "the loss's largest curvature",
+                _ => "λ_max",
+            };
+            format!("one weight, λ = {} ({} % of {scale})", number(lambda), rough(share))
         }
         (WeightsKind::Adaptive, None) => {
             "adaptive weights, one for each feature from two parameters".to_string()

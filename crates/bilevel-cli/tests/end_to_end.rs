@@ -7,7 +7,7 @@ mod common;
 use std::io::Read;
 use std::process::Stdio;
 
-use common::{Scratch, command, json, names, succeed};
+use common::{Scratch, bilevel, command, json, names, stderr, succeed};
 use serde_json::Value;
 
 /// 60 samples of z = 2·a − 3·b + 1 with small deterministic deviations, and a feature `noise` that does not matter.
@@ -23,6 +23,25 @@ fn line_table(from: usize) -> String {
 
 fn number(value: &Value, path: &str) -> f64 {
     value.pointer(path).and_then(Value::as_f64).unwrap_or_else(|| panic!("{path} is no number in {value}"))
+}
+
+#[test]
+fn a_ridge_penalty_keeps_every_feature_and_predicts() {
+    let scratch = Scratch::new("ridge");
+    std::fs::write(scratch.path().join("train.csv"), line_table(0)).unwrap();
+    std::fs::write(scratch.path().join("new.csv"), line_table(60)).unwrap();
+    let fit =
+        ["fit", "train.csv", "--target", "z", "--penalty", "ridge", "--json", "--quiet", "--output", "out"];
+    let result = json(scratch.path(), &fit);
+    assert_eq!(number(&result, "/support_size"), 3.0);
+    assert!(number(&result, "/certificate/relative_gap") < 1e-12);
+    let scored = json(scratch.path(), &["evaluate", "out", "new.csv", "--json"]);
+    assert!(number(&scored, "/score/r2") > 0.999, "{scored}");
+    let refused = ["fit", "train.csv", "--target", "z", "--penalty", "ridge", "--weights", "adaptive"];
+    let output = bilevel(scratch.path(), &refused);
+    assert!(!output.status.success());
+    let message = stderr(&output);
+    assert!(message.contains("weights") && message.contains("ridge"), "{message}");
 }
 
 #[test]

@@ -21,6 +21,7 @@ pub(crate) fn penalty(kind: PenaltyKind) -> &'static str {
         PenaltyKind::L1 => "l1",
         PenaltyKind::ElasticNet => "elastic-net",
         PenaltyKind::GroupL1 => "group-l1",
+        PenaltyKind::Ridge => "ridge",
     }
 }
 
@@ -113,10 +114,15 @@ pub(crate) fn features_used(fit: &Fit) -> String {
     }
 }
 
+/// Whether there is a λ at which all coefficients are zero.
+pub(crate) fn has_lambda_max(fit: &Fit) -> bool {
+    fit.record.settings.penalty != PenaltyKind::Ridge
+}
+
 /// `λ = 0.0123 (λ_max/87)`.
-pub(crate) fn lambda_with_ratio(lambda: f64, lambda_max: f64) -> String {
-    let ratio = lambda_max / lambda;
-    if !ratio.is_finite() || ratio <= 0.0 {
+pub(crate) fn lambda_with_ratio(fit: &Fit, lambda: f64) -> String {
+    let ratio = fit.record.weights.lambda_max / lambda;
+    if !has_lambda_max(fit) || !ratio.is_finite() || ratio <= 0.0 {
         format!("λ = {}", number(lambda))
     } else if ratio <= 1.0 + 1e-9 {
         format!("λ = {} (λ_max or more)", number(lambda))

@@ -98,6 +98,15 @@ fn group_weights_and_a_ridge_part_are_told() {
 }
 
 #[test]
+fn a_ridge_penalty_has_no_lambda_at_which_everything_leaves() {
+    let mut fit = fits::regression();
+    fit.record.settings.penalty = PenaltyKind::Ridge;
+    let text = words(&fit);
+    assert!(text.contains("--penalty ridge"));
+    assert!(!text.contains("the last one leaves") && text.contains("largest curvature"), "{text}");
+}
+
+#[test]
 fn names_cannot_break_out_of_the_markup() {
     for fit in [fits::degenerate(), fits::single()] {
         let html = render(&fit);

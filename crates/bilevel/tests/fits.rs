@@ -52,10 +52,13 @@ fn assert_sound(fit: &Fit, case: &str) {
     assert_eq!(serde_json::to_string(&read).unwrap(), text, "{case}");
 }
 
+const PENALTIES: [PenaltyKind; 4] =
+    [PenaltyKind::L1, PenaltyKind::ElasticNet, PenaltyKind::GroupL1, PenaltyKind::Ridge];
+
 fn check_all(task: Task, loss: LossKind) {
     let data = data(18, task);
     let mut solved = 0;
-    for penalty in [PenaltyKind::L1, PenaltyKind::ElasticNet, PenaltyKind::GroupL1] {
+    for penalty in PENALTIES {
         for weights in [
             WeightsKind::Auto,
             WeightsKind::Scalar,
@@ -91,7 +94,12 @@ fn check_all(task: Task, loss: LossKind) {
                             solved += 1;
                         }
                         Err(error @ Error::InvalidSetting { .. }) => {
-                            assert!(matches!(outer, OuterKind::Scalar | OuterKind::Grid), "{case}: {error}");
+                            let contradicts =
+                                penalty == PenaltyKind::Ridge && weights == WeightsKind::Adaptive;
+                            assert!(
+                                contradicts || matches!(outer, OuterKind::Scalar | OuterKind::Grid),
+                                "{case}: {error}"
+                            );
                         }
                         Err(error) => panic!("{case}: {error}"),
                     }
@@ -141,17 +149,25 @@ fn data_without_anything_to_learn_end_in_a_constant_model() {
         ("a copy", vec![wave.clone(), wave.clone(), zero], wave.clone(), false),
         ("one column", vec![wave.clone()], wave.iter().map(|a| 3.0 * a - 1.0).collect(), false),
     ] {
-        for (weights, standardize) in [
-            (WeightsKind::Auto, false),
-            (WeightsKind::Scalar, true),
-            (WeightsKind::Feature, true),
-            (WeightsKind::Adaptive, false),
+        for (weights, standardize, penalty) in [
+            (WeightsKind::Auto, false, PenaltyKind::L1),
+            (WeightsKind::Scalar, true, PenaltyKind::L1),
+            (WeightsKind::Feature, true, PenaltyKind::L1),
+            (WeightsKind::Adaptive, false, PenaltyKind::L1),
+            (WeightsKind::Auto, false, PenaltyKind::Ridge),
+            (WeightsKind::Feature, true, PenaltyKind::Ridge),
         ] {
             for split in [SplitSettings::Folds(3), SplitSettings::Folds(12), SplitSettings::Holdout(0.3)] {
                 let data = of_columns(&columns, targets.clone());
-                let settings =
-                    FitSettings { weights, split, standardize, max_outer: 5, ..FitSettings::default() };
-                let case = format!("{name}, {weights:?}, {split:?}");
+                let settings = FitSettings {
+                    weights,
+                    penalty,
+                    split,
+                    standardize,
+                    max_outer: 5,
+                    ..FitSettings::default()
+                };
+                let case = format!("{name}, {penalty:?}, {weights:?}, {split:?}");
                 let fit = run(&data, &settings, &mut Silent).unwrap_or_else(|e| panic!("{case}: {e}"));
                 assert_sound(&fit, &case);
                 let spread = |z: &[f64]| z.iter().fold(0.0_f64, |m, v| m.max((v - z[0]).abs()));
@@ -173,6 +189,8 @@ fn extreme_magnitudes_give_numbers_or_a_sentence() {
                 (true, PenaltyKind::L1),
                 (false, PenaltyKind::ElasticNet),
                 (false, PenaltyKind::GroupL1),
+                (true, PenaltyKind::Ridge),
+                (false, PenaltyKind::Ridge),
             ] {
                 let columns = [wave.iter().map(|a| column_size * a).collect(), other.clone()];
                 let targets =
@@ -247,8 +265,11 @@ impl Observer for StopsAtOnce {
 
 #[test]
 fn a_fit_that_is_stopped_at_once_still_answers() {
-    for penalty in [PenaltyKind::L1, PenaltyKind::ElasticNet, PenaltyKind::GroupL1] {
+    for penalty in PENALTIES {
         for weights in [WeightsKind::Auto, WeightsKind::Adaptive, WeightsKind::Group, WeightsKind::Feature] {
+            if penalty == PenaltyKind::Ridge && weights == WeightsKind::Adaptive {
+                continue;
+            }
             let settings = FitSettings { penalty, weights, ..FitSettings::default() };
             let data = data(18, Task::Classification);
             let stopped = run(&data, &settings, &mut StopsAtOnce).unwrap();

@@ -4,6 +4,7 @@ use bilevel::fit::{Fit, Verdict};
 use maud::{Markup, html};
 
 use crate::text::{count, counted, number, significant};
+use crate::words;
 
 /// How far a statement goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,12 +85,20 @@ fn training_gap(fit: &Fit) -> Statement {
 
 fn residual(fit: &Fit) -> Statement {
     Statement {
-        name: "Every feature is on its right side",
+        name: if words::has_lambda_max(fit) {
+            "Every feature is on its right side"
+        } else {
+            "Every feature balances its penalty"
+        },
         value: significant(fit.record.certificate.residual, 2),
         standing: Standing::Measured,
-        meaning: "optimality residual relative to λ_max: the length of the step that the training problem would still like to take. It is \
+        meaning: if words::has_lambda_max(fit) {
+            "optimality residual relative to λ_max: the length of the step that the training problem would still like to take. It is \
                   zero exactly at the solution, where features in the model balance their penalty and the others do not reach it."
-            .into(),
+        } else {
+            "norm of the gradient of the training problem, relative to the largest slope of the loss without features. It is zero exactly at the solution."
+        }
+        .into(),
     }
 }
 

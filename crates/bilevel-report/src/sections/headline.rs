@@ -34,7 +34,7 @@ pub(crate) fn headline(fit: &Fit) -> Markup {
 pub(crate) fn sentence(fit: &Fit) -> String {
     let record = &fit.record;
     let learned = match (record.weights.lambda, record.weights.kind) {
-        (Some(lambda), _) => format!("chose {}", words::lambda_with_ratio(lambda, record.weights.lambda_max)),
+        (Some(lambda), _) => format!("chose {}", words::lambda_with_ratio(fit, lambda)),
         (None, WeightsKind::Adaptive) => "learned adaptive weights, one for each feature,".into(),
         (None, WeightsKind::Group) => "learned one weight for each group of features".into(),
         (None, _) => "learned one weight for each feature".into(),
@@ -78,7 +78,10 @@ fn tiles(fit: &Fit) -> Vec<Tile> {
     let record = &fit.record;
     let tile = |name: &str, value: String, note: String| Tile { name: name.into(), value, note };
     let (weights_value, weights_note) = match record.weights.lambda {
-        Some(lambda) => (number(lambda), format!("λ_max is {}", number(record.weights.lambda_max))),
+        Some(lambda) => {
+            let scale = if words::has_lambda_max(fit) { "λ_max" } else { "the loss's largest curvature" };
+            (number(lambda), format!("{scale} is {}", number(record.weights.lambda_max)))
+        }
         None => (words::weights(record.weights.kind).to_string(), weights_note(fit)),
     };
     let certificate = &record.certificate;

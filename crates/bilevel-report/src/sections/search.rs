@@ -81,7 +81,7 @@ fn over_lambda(fit: &Fit) -> Markup {
     let dots: Vec<Dot> = curve.iter().map(|p| Dot::new(p.lambda, p.value, tip(p))).collect();
     plot.dots(Color::Blue, &dots);
     let largest = curve.iter().map(|p| p.lambda).fold(0.0, f64::max);
-    if record.weights.lambda_max <= largest * (1.0 + 1e-9) {
+    if words::has_lambda_max(fit) && record.weights.lambda_max <= largest * (1.0 + 1e-9) {
         plot.rule(Color::Gray, record.weights.lambda_max, "λ_max", 1);
     }
     match chosen {
@@ -89,8 +89,14 @@ fn over_lambda(fit: &Fit) -> Markup {
         None => plot.rule(Color::Vermillion, best.lambda, "best single λ", 0),
     }
     let note = html! {
-        "To the left the penalty is weak and many features enter; to the right it is strong, and at λ" sub { "max" } " = "
-        (number(record.weights.lambda_max)) " the last one leaves. The band is ± one standard error over the validation samples: "
+        @if words::has_lambda_max(fit) {
+            "To the left the penalty is weak and many features enter; to the right it is strong, and at λ" sub { "max" } " = "
+            (number(record.weights.lambda_max)) " the last one leaves."
+        } @else {
+            "To the left the penalty is weak and the model free; to the right it is strong and the coefficients go to zero. What is weak depends on the "
+            "largest curvature of the loss, " (number(record.weights.lambda_max)) "."
+        }
+        " The band is ± one standard error over the validation samples: "
         "values whose bands overlap are hardly different."
     };
     figure(&finding, plot, &[], note)

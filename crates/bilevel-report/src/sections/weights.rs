@@ -33,7 +33,7 @@ fn one_lambda(fit: &Fit, lambda: f64) -> Markup {
     let ridge = fit.record.weights.ridge;
     html! {
         div class="explanation" {
-            h3 { "One weight for all: " (words::math(&words::lambda_with_ratio(lambda, fit.record.weights.lambda_max))) }
+            h3 { "One weight for all: " (words::math(&words::lambda_with_ratio(fit, lambda))) }
             p {
                 (all) " penalized with the same λ, so there is no profile of weights to draw."
                 @if fit.record.settings.standardize {

@@ -4,15 +4,14 @@ use std::time::Instant;
 
 use crate::Result;
 use crate::data::{Dataset, Target, Task};
-use crate::design::{Design, DesignMatrix, ScaledDesign};
-use crate::loss::Loss;
-use crate::lower::{Hyperparameters, LowerLevel, Solution, SparseGlm};
+use crate::design::DesignMatrix;
+use crate::lower::{Hyperparameters, LowerLevel, Solution};
 use crate::objective::ValidationSample;
 use crate::outer::Accuracy;
-use crate::penalty::Penalty;
 
 use super::certify;
-use super::climb::{Lower, Stage, Summit};
+use super::climb::{Stage, Summit};
+use super::family::Family;
 use super::prepare::Prepared;
 use super::rows;
 use super::{
@@ -24,16 +23,15 @@ use super::{
 /// θ is recorded up to this length.
 const LONGEST_THETA: usize = 1000;
 
-pub(super) fn assemble<L: Loss, P: Penalty>(
+pub(super) fn assemble<'a, F: Family<'a>>(
     input: &FitInput<'_>,
-    prepared: &Prepared<'_>,
-    penalty: &P,
-    problem: &Lower<'_, L, P>,
+    family: &'a F,
+    problem: &F::Lower,
     summit: Summit,
     started: Instant,
     search_seconds: f64,
 ) -> Result<Fit> {
-    let settings = input.settings;
+    let (settings, prepared) = (input.settings, family.prepared());
     let best = &summit.best;
     let accuracy = Accuracy { relative_gap: settings.tolerance, ..Accuracy::TIGHT };
     let solution = problem.solve(&best.hyperparameters, None, accuracy)?;
@@ -68,7 +66,7 @@ pub(super) fn assemble<L: Loss, P: Penalty>(
         weights: WeightsRecord {
             kind: best.kind,
             lambda: one_lambda.then(|| lambda_at(settings, best.result.theta[0])),
-            lambda_max: problem.lambda_max(&vec![1.0; penalty.blocks().len()]),
+            lambda_max: family.lambda_scale(problem, &vec![1.0; family.blocks().len()]),
             ridge: best.hyperparameters.ridge,
             theta: if best.result.theta.len() <= LONGEST_THETA {
                 best.result.theta.clone()
@@ -84,7 +82,7 @@ pub(super) fn assemble<L: Loss, P: Penalty>(
         },
         stages: summit.stages,
         trace: summit.trace,
-        certificate: certificate(best, prepared, summit.lambda_range, problem, &solution),
+        certificate: certificate(best, family, summit.lambda_range, problem, &solution),
         lower_level: LowerLevelRecord {
             objective: solution.objective,
             duality_gap: solution.gap,
@@ -98,7 +96,7 @@ pub(super) fn assemble<L: Loss, P: Penalty>(
         },
         test,
     };
-    let feature_weights = feature_weights(prepared, penalty, &best.hyperparameters);
+    let feature_weights = feature_weights(family, &best.hyperparameters);
     Ok(Fit { model, record, feature_weights, predictions })
 }
 
@@ -122,40 +120,36 @@ fn model(prepared: &Prepared<'_>, solution: &Solution) -> Model {
     }
 }
 
-/// λ of each feature's block in the units of the data: λ_j|y_j| = (λ_j/s_j)|s_j y_j|.
-fn feature_weights<P: Penalty>(
-    prepared: &Prepared<'_>,
-    penalty: &P,
-    hyperparameters: &Hyperparameters,
-) -> Vec<f64> {
-    let blocks = penalty.blocks();
+/// λ of each feature's block in the units of the data.
+fn feature_weights<'a, F: Family<'a>>(family: &'a F, hyperparameters: &Hyperparameters) -> Vec<f64> {
+    let (blocks, design) = (family.blocks(), &family.prepared().design);
     let mut weights = vec![0.0; blocks.n_coefficients()];
-    for (g, lambda) in hyperparameters.lambda.iter().enumerate() {
+    for (g, &lambda) in hyperparameters.lambda.iter().enumerate() {
         for &j in blocks.members(g) {
-            weights[j as usize] = lambda / prepared.design.factor(j as usize);
+            weights[j as usize] = family.weight_in_data_units(lambda, design.factor(j as usize));
         }
     }
     weights
 }
 
-fn certificate<L: Loss, P: Penalty>(
+fn certificate<'a, F: Family<'a>>(
     best: &Stage,
-    prepared: &Prepared<'_>,
+    family: &'a F,
     lambda_range: Option<(f64, f64)>,
-    problem: &Lower<'_, L, P>,
+    problem: &F::Lower,
     solution: &Solution,
 ) -> CertificateRecord {
     let evaluation = &best.result.evaluation;
     let norm = evaluation.gradient.iter().map(|g| g * g).sum::<f64>().sqrt();
     CertificateRecord {
-        residual: problem.forward_backward_residual(&best.hyperparameters, solution),
+        residual: family.residual(problem, &best.hyperparameters, solution),
         relative_gap: solution.relative_gap,
         hypergradient_norm: norm,
         hypergradient_error_bound: evaluation.gradient_error_bound,
         biactive: evaluation.biactive,
         one_sided_slopes: best.one_sided.filter(|(left, right)| left.is_finite() && right.is_finite()),
         stationary: best.verdict.is_stationary(),
-        verdict: named(best, prepared),
+        verdict: named(best, family.prepared()),
         stationarity_tolerance: certify::tolerance(evaluation.value),
         lambda_range,
     }
@@ -230,29 +224,5 @@ fn baseline(task: Task, targets: &[f64], weights: &[f64]) -> f64 {
     match task {
         Task::Regression => mean,
         Task::Classification => ((1.0 + mean) / (1.0 - mean)).ln().clamp(-30.0, 30.0),
-    }
-}
-
-impl<L: Loss, P: Penalty> SparseGlm<'_, ScaledDesign<'_, Design>, L, P> {
-    /// ‖R^γ(y)‖ = ‖y − prox_{γλρ}(y − γ∇F(y))‖/γ with γ = 1/trace(∇²F) ≤ 1/Lip, relative to the dual norm of ∇F(0): 0 exactly at the minimizer
-    /// (DESIGN §2.1).
-    fn forward_backward_residual(&self, hyperparameters: &Hyperparameters, solution: &Solution) -> f64 {
-        let p = self.design.n_columns();
-        let squares: f64 = (0..p).map(|j| self.design.column_weighted_square(j, self.sample_weights)).sum();
-        let lipschitz = (L::MAX_CURVATURE * squares + hyperparameters.ridge).max(f64::MIN_POSITIVE);
-        let blocks = self.penalty.blocks();
-        let (mut y, mut moved) = (Vec::new(), Vec::new());
-        let mut square = 0.0;
-        for (g, &lambda) in hyperparameters.lambda.iter().enumerate() {
-            blocks.gather(g, &solution.coefficients, &mut y);
-            blocks.gather(g, &solution.correlations, &mut moved);
-            for (m, y) in moved.iter_mut().zip(&y) {
-                *m = y - (*m + hyperparameters.ridge * y) / lipschitz;
-            }
-            self.penalty.prox(&mut moved, lambda / lipschitz);
-            square += moved.iter().zip(&y).map(|(m, y)| (m - y) * (m - y)).sum::<f64>();
-        }
-        let scale = self.lambda_max(&vec![1.0; blocks.len()]).max(f64::MIN_POSITIVE);
-        square.sqrt() * lipschitz / scale
     }
 }

@@ -18,26 +18,23 @@ use std::ops::ControlFlow;
 use std::time::Instant;
 
 use crate::Result;
-use crate::criterion::ValidationLoss;
 use crate::data::Split;
-use crate::design::{Design, ScaledDesign};
-use crate::loss::Loss;
-use crate::lower::{Hyperparameters, SparseGlm};
+use crate::lower::Hyperparameters;
 use crate::objective::{Counted, Pull, SplitObjective, ValidationSample, mean_and_standard_error, tight};
 use crate::outer::{
     Evaluation, Grid, Objective, OuterOptimizer, OuterResult, Progress, ScalarSearch, Step, StopReason,
 };
 use crate::parametrization::{Parametrization, Ridge, Weights};
-use crate::penalty::Penalty;
+use crate::penalty::Blocks;
 
+use super::family::Family;
 use super::observer::Observer;
-use super::prepare::{self, Prepared};
+use super::prepare;
 use super::replay::{Journal, Journaled};
 use super::{CurvePoint, FitSettings, OuterKind, StageRecord, Verdict, WeightsKind, certify};
 use methods::FEWEST_STEPS;
 
-pub(super) type Lower<'a, L, P> = SparseGlm<'a, ScaledDesign<'a, Design>, L, P>;
-type PhiOf<'a, L, P> = SplitObjective<Lower<'a, L, P>, ValidationLoss<'a, L>>;
+type PhiOf<'a, F> = SplitObjective<<F as Family<'a>>::Lower, <F as Family<'a>>::Criterion>;
 
 /// A stage that gains less than this fraction of the criterion is no other stage, however small the standard error of the difference.
 const SMALLEST_GAIN: f64 = 1e-6;
@@ -68,17 +65,15 @@ pub(super) struct Summit {
     pub(super) lambda_range: Option<(f64, f64)>,
 }
 
-pub(super) struct Climb<'c, 'a, 'o, L, P> {
-    prepared: &'a Prepared<'a>,
-    loss: L,
+pub(super) struct Climb<'c, 'a, 'o, F: Family<'a>> {
+    family: &'a F,
     pub(super) settings: &'c FitSettings,
-    pub(super) penalty: &'a P,
     /// f_g: what a weight of 1 means for each block.
     pub(super) factors: Vec<f64>,
     /// Group of each block, for group weights.
     pub(super) groups: Option<Vec<usize>>,
-    pub(super) objective: PhiOf<'a, L, P>,
-    pub(super) final_problem: &'c Lower<'a, L, P>,
+    pub(super) objective: PhiOf<'a, F>,
+    pub(super) final_problem: &'c F::Lower,
     journal: Journal<'c>,
     observer: RefCell<&'o mut dyn Observer>,
     started: Instant,
@@ -111,35 +106,29 @@ enum Method {
     Other(Box<dyn OuterOptimizer>),
 }
 
-impl<'c, 'a, 'o, L: Loss, P: Penalty + Send> Climb<'c, 'a, 'o, L, P> {
-    #[allow(clippy::too_many_arguments)]
+impl<'c, 'a, 'o, F: Family<'a>> Climb<'c, 'a, 'o, F> {
     pub(super) fn new(
-        prepared: &'a Prepared<'a>,
+        family: &'a F,
         settings: &'c FitSettings,
-        loss: L,
-        penalty: &'a P,
         groups: Option<Vec<usize>>,
-        final_problem: &'c Lower<'a, L, P>,
+        final_problem: &'c F::Lower,
         journal: Journal<'c>,
         observer: &'o mut dyn Observer,
         started: Instant,
     ) -> Result<Self> {
-        let blocks = penalty.blocks();
-        // Larger groups have larger gradients by chance alone; √size evens that out (Yuan and Lin 2006).
-        let factors: Vec<f64> = (0..blocks.len()).map(|g| (blocks.members(g).len() as f64).sqrt()).collect();
-        let objective = objective(prepared, settings, loss, penalty, &factors)?;
-        let of_splits = objective.lower_levels().map(|m| m.lambda_max(&factors)).fold(0.0, f64::max);
-        // A constant target has λ_max = 0: every λ gives the same model, and 1 stands for all of them.
-        let largest = of_splits.max(final_problem.lambda_max(&factors));
-        let upper = if largest > 0.0 { largest.ln() } else { 0.0 };
-        let depth: f64 = if prepared.is_tall() { 1e-6 } else { 1e-4 };
-        let range = methods::extent(settings).unwrap_or((upper + depth.ln(), upper));
+        let factors = factors(family.blocks());
+        let objective = objective(family, &factors)?;
+        let of_splits =
+            objective.lower_levels().map(|m| family.lambda_scale(m, &factors)).fold(0.0, f64::max);
+        // Where no λ makes a difference (a constant target, say), 1 stands for all of them.
+        let largest = of_splits.max(family.lambda_scale(final_problem, &factors));
+        let scale = if largest > 0.0 { largest.ln() } else { 0.0 };
+        let (lowest, highest) = family.relative_range();
+        let range = methods::extent(settings).unwrap_or((scale + lowest.ln(), scale + highest.ln()));
         let ridge = prepare::ridge(settings, range.0, range.1);
         Ok(Self {
-            prepared,
-            loss,
+            family,
             settings,
-            penalty,
             factors,
             groups,
             objective,
@@ -166,7 +155,9 @@ impl<'c, 'a, 'o, L: Loss, P: Penalty + Send> Climb<'c, 'a, 'o, L, P> {
             WeightsKind::Adaptive => self.adaptive(scalar, false)?,
             WeightsKind::Group | WeightsKind::Feature => self.free(scalar, self.settings.weights, false)?,
             WeightsKind::Auto => {
-                let mut best = self.adaptive(scalar, true)?;
+                // Adaptive weights tell large coefficients from those near zero; under a quadratic penalty none is.
+                let is_sparse = self.family.has_kinks();
+                let mut best = if is_sparse { self.adaptive(scalar, true)? } else { scalar };
                 if self.groups.is_some() {
                     best = self.free(best, WeightsKind::Group, true)?;
                 }
@@ -423,32 +414,23 @@ impl<'c, 'a, 'o, L: Loss, P: Penalty + Send> Climb<'c, 'a, 'o, L, P> {
     }
 }
 
-/// Φ over the splits, at first with one λ.
-pub(super) fn objective<'a, L: Loss, P: Penalty>(
-    prepared: &'a Prepared<'a>,
-    settings: &FitSettings,
-    loss: L,
-    penalty: &'a P,
-    factors: &[f64],
-) -> Result<PhiOf<'a, L, P>> {
-    objective_over(prepared, prepared.rows.splits.iter(), settings, loss, penalty, factors)
+/// f_g: larger groups have larger gradients by chance alone; √size evens that out (Yuan and Lin 2006).
+pub(super) fn factors(blocks: &Blocks) -> Vec<f64> {
+    (0..blocks.len()).map(|g| (blocks.members(g).len() as f64).sqrt()).collect()
 }
 
-fn objective_over<'a, L: Loss, P: Penalty>(
-    prepared: &'a Prepared<'a>,
-    splits: impl ExactSizeIterator<Item = &'a Split>,
-    settings: &FitSettings,
-    loss: L,
-    penalty: &'a P,
+/// Φ over the splits, at first with one λ.
+pub(super) fn objective<'a, F: Family<'a>>(family: &'a F, factors: &[f64]) -> Result<PhiOf<'a, F>> {
+    objective_over(family, family.prepared().rows.splits.iter(), factors)
+}
+
+fn objective_over<'a, F: Family<'a>>(
+    family: &'a F,
+    splits: impl Iterator<Item = &'a Split>,
     factors: &[f64],
-) -> Result<PhiOf<'a, L, P>> {
-    let targets = prepared.data.target.values();
-    let mut parts = Vec::with_capacity(splits.len());
-    for split in splits {
-        let lower =
-            SparseGlm::new(&prepared.design, targets, &split.train, loss, penalty, settings.intercept)?;
-        parts.push((lower, ValidationLoss::of_split(loss, targets, split)));
-    }
+) -> Result<PhiOf<'a, F>> {
+    let part = |split: &'a Split| Ok((family.problem(&split.train)?, family.criterion(split)));
+    let parts = splits.map(part).collect::<Result<_>>()?;
     let one = Weights::scalar(factors.to_vec(), Ridge::Fixed(0.0), f64::NEG_INFINITY, f64::INFINITY);
     Ok(SplitObjective::new(parts, Box::new(one)))
 }

@@ -4,13 +4,12 @@ use serde::Serialize;
 
 use crate::Result;
 use crate::data::FeatureNames;
-use crate::loss::{Logistic, Loss, Squared};
 use crate::outer::{Accuracy, Objective, Request};
 use crate::parametrization::{Adaptive, Parametrization, Weights};
-use crate::penalty::{GroupL1, L1, Penalty};
 
+use super::family::{self, Family, WithFamily};
 use super::prepare::{self, Prepared};
-use super::{FitInput, LossKind, PenaltyKind, WeightsKind, climb, in_pool};
+use super::{FitInput, FitSettings, WeightsKind, climb, in_pool};
 
 /// One parameter's comparison.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -35,46 +34,48 @@ pub struct GradcheckRow {
 pub fn gradcheck(input: FitInput<'_>, max_parameters: usize) -> Result<Vec<GradcheckRow>> {
     in_pool(input.settings.threads, || {
         let prepared = Prepared::new(&input)?;
-        let p = prepared.data.n_features();
-        let groups = prepare::blocks_of_groups(input.groups, p)?;
-        match (prepared.loss, input.settings.penalty, groups) {
-            (LossKind::Logistic, PenaltyKind::GroupL1, Some(blocks)) => {
-                check(&input, &prepared, Logistic, &GroupL1::new(blocks), max_parameters)
-            }
-            (_, PenaltyKind::GroupL1, Some(blocks)) => {
-                check(&input, &prepared, Squared, &GroupL1::new(blocks), max_parameters)
-            }
-            (LossKind::Logistic, _, _) => check(&input, &prepared, Logistic, &L1::new(p), max_parameters),
-            _ => check(&input, &prepared, Squared, &L1::new(p), max_parameters),
-        }
+        family::with_family(&input, &prepared, Check { input, max_parameters })
     })
 }
 
-fn check<L: Loss, P: Penalty>(
-    input: &FitInput<'_>,
-    prepared: &Prepared<'_>,
-    loss: L,
-    penalty: &P,
+/// A check whose family is about to be chosen.
+struct Check<'i> {
+    input: FitInput<'i>,
+    max_parameters: usize,
+}
+
+impl WithFamily for Check<'_> {
+    type Output = Vec<GradcheckRow>;
+
+    fn run<'a, F: Family<'a>>(self, family: &'a F, groups: Option<&[usize]>) -> Result<Vec<GradcheckRow>> {
+        check(self.input.settings, family, groups, self.max_parameters)
+    }
+}
+
+fn check<'a, F: Family<'a>>(
+    settings: &FitSettings,
+    family: &'a F,
+    groups: Option<&[usize]>,
     max_parameters: usize,
 ) -> Result<Vec<GradcheckRow>> {
-    let settings = input.settings;
-    let blocks = penalty.blocks();
-    let factors: Vec<f64> = (0..blocks.len()).map(|g| (blocks.members(g).len() as f64).sqrt()).collect();
-    let mut objective = climb::objective(prepared, settings, loss, penalty, &factors)?;
-    let largest = objective.lower_levels().map(|m| m.lambda_max(&factors)).fold(f64::MIN_POSITIVE, f64::max);
+    let (prepared, blocks) = (family.prepared(), family.blocks());
+    let factors = climb::factors(blocks);
+    let mut objective = climb::objective(family, &factors)?;
+    let scales = objective.lower_levels().map(|m| family.lambda_scale(m, &factors));
+    let largest = scales.fold(f64::MIN_POSITIVE, f64::max);
     let level = (0.25 * largest).ln();
     let ridge = prepare::ridge(settings, level, level);
     let (lower, upper) = (level - 30.0, level + 30.0);
     let names = |count: usize| {
         (0..count).map(|k| block_name(&prepared.data.feature_names, blocks.members(k))).collect()
     };
-    let (map, mut theta): (Box<dyn Parametrization>, Vec<f64>) = match (settings.weights, input.groups) {
+    let (map, mut theta): (Box<dyn Parametrization>, Vec<f64>) = match (settings.weights, groups) {
         (WeightsKind::Scalar, _) => (Box::new(Weights::scalar(factors, ridge, lower, upper)), vec![level]),
         (WeightsKind::Adaptive, _) => {
             let sizes: Vec<f64> = (0..blocks.len()).map(|g| 1.0 + (g % 5) as f64).collect();
             (Box::new(Adaptive::new(factors, &sizes, ridge, lower, upper)), vec![level, 0.5])
         }
-        (WeightsKind::Group, Some(groups)) if settings.penalty != PenaltyKind::GroupL1 => {
+        (WeightsKind::Group, Some(groups)) => {
             let count = groups.iter().max().map_or(0, |m| m + 1);
             let names = (0..count).map(|g| format!("group {g}")).collect();
             let map = Weights::grouped(factors, groups.to_vec(), ridge, lower, upper).with_names(names);

@@ -3,6 +3,7 @@
 mod answer;
 mod certify;
 mod climb;
+mod family;
 mod gradcheck;
 mod observer;
 mod prepare;
@@ -15,9 +16,6 @@ mod settings;
 use std::time::Instant;
 
 use crate::data::{Dataset, SplitRows};
-use crate::loss::{Logistic, Loss, Squared};
-use crate::lower::SparseGlm;
-use crate::penalty::{GroupL1, L1, Penalty};
 use crate::{Error, Result};
 
 pub use gradcheck::{GradcheckRow, gradcheck};
@@ -32,6 +30,7 @@ pub use score::{score, weighted_score};
 pub use settings::{FitSettings, LossKind, OuterKind, PenaltyKind, WeightsKind};
 
 use climb::Climb;
+use family::{Family, WithFamily};
 use prepare::Prepared;
 use replay::Journal;
 
@@ -116,60 +115,27 @@ fn in_pool<T: Send>(threads: Option<usize>, work: impl FnOnce() -> Result<T> + S
 fn fit_here(input: FitInput<'_>, observer: &mut dyn Observer) -> Result<Fit> {
     let started = Instant::now();
     let prepared = Prepared::new(&input)?;
-    let p = prepared.data.n_features();
-    let groups = prepare::blocks_of_groups(input.groups, p)?;
-    let job = Job { input, prepared: &prepared, started };
-    match (prepared.loss, input.settings.penalty, groups) {
-        (LossKind::Logistic, PenaltyKind::GroupL1, Some(blocks)) => {
-            job.run(Logistic, &GroupL1::new(blocks), None, observer)
-        }
-        (_, PenaltyKind::GroupL1, Some(blocks)) => job.run(Squared, &GroupL1::new(blocks), None, observer),
-        (LossKind::Logistic, _, _) => job.run(Logistic, &L1::new(p), input.groups, observer),
-        _ => job.run(Squared, &L1::new(p), input.groups, observer),
-    }
+    family::with_family(&input, &prepared, Job { input, observer, started })
 }
 
-/// A fit whose loss and penalty are about to be chosen.
-#[derive(Clone, Copy)]
-struct Job<'a> {
-    input: FitInput<'a>,
-    prepared: &'a Prepared<'a>,
+/// A fit whose family is about to be chosen.
+struct Job<'i, 'o> {
+    input: FitInput<'i>,
+    observer: &'o mut dyn Observer,
     started: Instant,
 }
 
-impl<'a> Job<'a> {
-    fn run<L: Loss, P: Penalty + Send>(
-        self,
-        loss: L,
-        penalty: &P,
-        groups: Option<&[usize]>,
-        observer: &mut dyn Observer,
-    ) -> Result<Fit> {
-        let (prepared, settings) = (self.prepared, self.input.settings);
-        let targets = prepared.data.target.values();
-        let final_problem = SparseGlm::new(
-            &prepared.design,
-            targets,
-            &prepared.rows.final_weights,
-            loss,
-            penalty,
-            settings.intercept,
-        )?;
-        let journal = Journal::new(self.input.journal, rows::fingerprint(&self.input));
+impl WithFamily for Job<'_, '_> {
+    type Output = Fit;
+
+    fn run<'a, F: Family<'a>>(self, family: &'a F, groups: Option<&[usize]>) -> Result<Fit> {
+        let Self { input, observer, started } = self;
+        let final_problem = family.problem(&family.prepared().rows.final_weights)?;
+        let journal = Journal::new(input.journal, rows::fingerprint(&input));
         let groups = groups.map(<[usize]>::to_vec);
-        let climb = Climb::new(
-            prepared,
-            settings,
-            loss,
-            penalty,
-            groups,
-            &final_problem,
-            journal,
-            observer,
-            self.started,
-        )?;
-        let summit = climb.run()?;
-        let search = self.started.elapsed().as_secs_f64();
-        answer::assemble(&self.input, prepared, penalty, &final_problem, summit, self.started, search)
+        let summit =
+            Climb::new(family, input.settings, groups, &final_problem, journal, observer, started)?.run()?;
+        let search = started.elapsed().as_secs_f64();
+        answer::assemble(&input, family, &final_problem, summit, started, search)
     }
 }

@@ -151,6 +151,11 @@ fn check(settings: &FitSettings, has_groups: bool) -> Result<()> {
             "a group for each feature, which group weights and the group penalty need",
         ));
     }
+    if settings.penalty == PenaltyKind::Ridge && settings.weights == WeightsKind::Adaptive {
+        let expected =
+            "auto, scalar, group or feature under a ridge penalty, which leaves no coefficient at zero";
+        return Err(Error::setting("weights", "adaptive", expected));
+    }
     let one_parameter = settings.weights == WeightsKind::Scalar;
     let few_parameters = one_parameter || settings.weights == WeightsKind::Adaptive;
     let learns_ridge = settings.penalty == PenaltyKind::ElasticNet && settings.l2.is_none();

@@ -295,7 +295,8 @@ pub struct WeightsRecord {
     pub kind: super::WeightsKind,
     /// λ, when there is one for all.
     pub lambda: Option<f64>,
-    /// The smallest λ at which all coefficients are zero, on the rows of the final fit.
+    /// The smallest λ at which all coefficients are zero, on the rows of the final fit. A ridge penalty leaves none at zero: there it is the largest
+    /// eigenvalue of the loss's Hessian in the model without features, next to which a λ is small or large.
     pub lambda_max: f64,
     /// Ridge parameter α.
     pub ridge: f64,

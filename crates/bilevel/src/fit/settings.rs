@@ -29,13 +29,15 @@ pub enum PenaltyKind {
     ElasticNet,
     /// Σ_g λ_g‖y_g‖₂.
     GroupL1,
+    /// ½ Σ λ_j y_j².
+    Ridge,
 }
 
 /// How many weights are learned, and how they depend on θ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum WeightsKind {
-    /// Climb: scalar, then adaptive, then group or feature; a step is kept only if the criterion improves beyond its standard error.
+    /// Climb: scalar, then adaptive (not under a ridge penalty), then group or feature; a step is kept only if the criterion improves beyond its standard error.
     #[default]
     Auto,
     /// One λ for all.

@@ -68,18 +68,34 @@ impl<'a, D: DesignMatrix> Curvature<'a, D> {
         for (rank, &j) in order.iter().enumerate() {
             let column = columns[j] as usize;
             self.design.column_weighted_axpy(column, 1.0, self.weights, buffer);
+            let left = self.center(column, sums[j], buffer);
             for &k in &order[rank..] {
                 let product = self.design.column_dot(columns[k] as usize, buffer);
-                let entry = product - sums[j] * sums[k] * self.inverse_total();
+                let entry = product - left.unwrap_or(sums[j]) * sums[k] * self.inverse_total();
                 gram[j * size + k] = entry;
                 gram[k * size + j] = entry;
             }
-            self.design.visit_column(column, |i, _| buffer[i] = 0.0);
+            match left {
+                Some(_) => buffer.fill(0.0),
+                None => self.design.visit_column(column, |i, _| buffer[i] = 0.0),
+            }
         }
         for k in 0..size {
             gram[k * size + k] += self.ridge;
         }
         gram
+    }
+
+    /// Subtracts h times the column's mean from `buffer`, which holds h∘a_j, if the mean is so large beside what varies that inner products with
+    /// other such columns would cancel; returns the sum that is left.
+    fn center(&self, column: usize, sum: f64, buffer: &mut [f64]) -> Option<f64> {
+        let mean = sum * self.inverse_total();
+        let square = self.design.column_weighted_square(column, self.weights);
+        if square - sum * mean > CANCELLATION * square || square == 0.0 {
+            return None;
+        }
+        crate::kernel::axpy(-mean, self.weights, buffer);
+        Some(buffer.iter().sum())
     }
 
     /// out = H v on the columns, matrix-free; `work` has length n.

@@ -3,9 +3,13 @@
 mod curvature;
 mod dual;
 mod gram_cache;
+mod profiled;
+mod ridge;
+mod row_gram;
 mod row_major;
 mod smoothed;
 mod sparse_glm;
+mod system;
 mod working_set;
 
 use crate::Result;
@@ -15,6 +19,7 @@ use crate::outer::Accuracy;
 pub use curvature::Curvature;
 pub(crate) use curvature::variance;
 pub(crate) use gram_cache::CAPACITY;
+pub use ridge::RidgeGlm;
 pub(crate) use row_major::RowMajor;
 pub use smoothed::SmoothedGlm;
 pub use sparse_glm::{NullModel, SparseGlm};

@@ -22,7 +22,6 @@
 mod adjoint;
 mod gap;
 mod newton;
-mod system;
 
 use std::sync::OnceLock;
 
@@ -33,6 +32,7 @@ use crate::outer::{Accuracy, Continuation};
 use crate::penalty::L1;
 use crate::{Error, Result};
 
+use super::system::{DIRECT, System, Way};
 use super::{Adjoint, Hyperparameters, LowerLevel, Solution, SparseGlm, UpperGradient};
 
 /// The smoothed lower-level problem, all but its hyperparameters.
@@ -138,26 +138,8 @@ impl<'a, D: DesignMatrix, L: Loss> SmoothedGlm<'a, D, L> {
     }
 
     fn context<'s>(&'s self, hyperparameters: &'s Hyperparameters, epsilon: f64) -> Context<'s, 'a, D, L> {
-        let columns = self.moving_columns(hyperparameters);
+        let columns = self.exact.moving_columns(hyperparameters);
         Context { problem: &self.exact, gram: &self.gram, hyperparameters, epsilon, columns }
-    }
-
-    /// The columns that are not excluded, and that weight, ridge or loss hold in place.
-    fn moving_columns(&self, hyperparameters: &Hyperparameters) -> Vec<u32> {
-        let is_seen = |j: u32| {
-            let weights = self.exact.sample_weights;
-            let total: f64 = if self.exact.intercept { weights.iter().sum() } else { 0.0 };
-            let inverse_total = if total > 0.0 { 1.0 / total } else { 0.0 };
-            let (square, sum) = (
-                self.exact.design.column_weighted_square(j as usize, weights),
-                self.exact.design.column_dot(j as usize, weights),
-            );
-            super::variance(self.exact.design, j as usize, weights, square, sum, inverse_total) > 0.0
-        };
-        let moves =
-            |j: u32, lambda: f64| lambda.is_finite() && (lambda + hyperparameters.ridge > 0.0 || is_seen(j));
-        let weighted = (0_u32..).zip(&hyperparameters.lambda);
-        weighted.filter(|&(j, &lambda)| moves(j, lambda)).map(|(j, _)| j).collect()
     }
 }
 
@@ -214,7 +196,23 @@ struct Context<'s, 'a, D, L> {
     columns: Vec<u32>,
 }
 
-impl<D: DesignMatrix, L: Loss> Context<'_, '_, D, L> {
+impl<'a, D: DesignMatrix, L: Loss> Context<'_, 'a, D, L> {
+    /// H at sample curvatures h (length n), with the penalty's curvatures `added` (local): formed while it is small (the loss's part once for
+    /// all, if its curvature is constant), else worked with through the columns. Scaling by the diagonal is a good one there: coefficients near zero have a
+    /// curvature of size λ/ε.
+    fn system<'h>(&'h self, curvatures: &'h [f64], mut added: Vec<f64>) -> System<'h, D> {
+        added.iter_mut().for_each(|d| *d += self.hyperparameters.ridge);
+        let curvature = self.problem.curvature(curvatures);
+        let (columns, sums) = (self.columns.as_slice(), curvature.column_sums(&self.columns));
+        let way = if columns.len() <= DIRECT {
+            let gram = self.problem.gram(self.gram, &curvature, columns, &sums);
+            Way::primal(gram, &added)
+        } else {
+            Way::Iterative
+        };
+        System { curvature, columns, sums, added, way: way.into() }
+    }
+
     fn lambda(&self, column: u32) -> f64 {
         self.hyperparameters.lambda[column as usize]
     }

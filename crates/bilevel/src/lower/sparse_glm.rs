@@ -216,10 +216,12 @@ impl<'a, D: DesignMatrix, L: Loss, P: Penalty> SparseGlm<'a, D, L, P> {
 
     /// Moves the intercept to its optimum for the given predictor (which is shifted in place); returns the shift.
     ///
-    /// Newton in one dimension, safeguarded: a step may not exceed the one that the curvature bound allows by more than a factor of 8.
+    /// Newton in one dimension, safeguarded: a step may not exceed the one that the curvature bound allows by more than a factor of 8, and one that leaves
+    /// the interval known to hold the optimum halves it instead (without that, two points on flat ends can throw it back and forth).
     pub(crate) fn optimal_shift(&self, predictor: &mut [f64]) -> f64 {
         let mut total_shift = 0.0;
         let mut last = f64::INFINITY;
+        let (mut low, mut high) = (f64::NEG_INFINITY, f64::INFINITY);
         for _ in 0..100 {
             let (mut slope, mut curvature, mut magnitude) = (0.0, 0.0, 0.0);
             for ((&s, &b), &z) in self.sample_weights.iter().zip(self.targets).zip(predictor.iter()) {
@@ -236,7 +238,15 @@ impl<'a, D: DesignMatrix, L: Loss, P: Penalty> SparseGlm<'a, D, L, P> {
             last = slope.abs();
             let cautious = slope.abs() / L::MAX_CURVATURE;
             let newton = if curvature > 0.0 { slope.abs() / curvature } else { f64::INFINITY };
-            let shift = -slope.signum() * newton.min(8.0 * cautious.max(0.5));
+            if slope > 0.0 {
+                high = total_shift
+            } else {
+                low = total_shift
+            }
+            let mut shift = -slope.signum() * newton.min(8.0 * cautious.max(0.5));
+            if total_shift + shift <= low || total_shift + shift >= high {
+                shift = 0.5 * (low + high) - total_shift;
+            }
             predictor.iter_mut().for_each(|z| *z += shift);
             total_shift += shift;
             if L::MAX_THIRD_DERIVATIVE == 0.0 {
@@ -285,17 +295,21 @@ impl<'a, D: DesignMatrix, L: Loss, P: Penalty> SparseGlm<'a, D, L, P> {
         (solution.objective - point.value(self.loss, self.penalty)).max(0.0)
     }
 
-    /// Σ ρ°(A_gᵀ(s∘f'))·r/‖A_g‖ over the blocks with neither weight nor ridge: what moving them could still gain, if none of them moves
-    /// the predictor by more than r. r is ten times the largest such part now, or ten times what the null model leaves to explain.
+    /// What moving the blocks that have neither weight nor ridge could still gain: see [`SparseGlm::free_cost`].
     pub(super) fn unpenalized_cost(&self, hyperparameters: &Hyperparameters, solution: &Solution) -> f64 {
+        if hyperparameters.ridge > 0.0 { 0.0 } else { self.free_cost(&hyperparameters.lambda, solution) }
+    }
+
+    /// Σ ρ°(A_gᵀ(s∘f'))·r/‖A_g‖ over the blocks of weight 0: what moving them could still gain, if none of them moves
+    /// the predictor by more than r. r is ten times the largest such part now, or ten times what the null model leaves to explain.
+    pub(super) fn free_cost(&self, weights: &[f64], solution: &Solution) -> f64 {
         let blocks = self.penalty.blocks();
-        let lambda = &hyperparameters.lambda;
-        if hyperparameters.ridge > 0.0 || !lambda.contains(&0.0) {
+        if !weights.contains(&0.0) {
             return 0.0;
         }
         let (mut block, mut cost) = (Vec::new(), 0.0);
         let mut reach = (2.0 * self.null.objective / L::MAX_CURVATURE).sqrt();
-        for g in (0..blocks.len()).filter(|&g| lambda[g] == 0.0) {
+        for g in (0..blocks.len()).filter(|&g| weights[g] == 0.0) {
             let square = |&j: &u32| self.design.column_weighted_square(j as usize, self.sample_weights);
             let size = blocks.members(g).iter().map(square).sum::<f64>().sqrt();
             if size > 0.0 {

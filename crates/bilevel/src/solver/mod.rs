@@ -5,6 +5,7 @@ mod conjugate_gradient;
 mod conjugate_residual;
 mod coordinate_descent;
 mod pseudo_inverse;
+mod spectrum;
 mod trust_region;
 
 pub use cholesky::Cholesky;
@@ -12,4 +13,5 @@ pub use conjugate_gradient::{CgOutcome, conjugate_gradient, diagonal_preconditio
 pub use conjugate_residual::conjugate_residual;
 pub use coordinate_descent::{CdOutcome, CdSettings, LocalBlocks, QuadraticModel, coordinate_descent};
 pub use pseudo_inverse::{LeastSquares, PseudoInverse};
+pub use spectrum::Spectrum;
 pub use trust_region::trust_region_step;

@@ -3,18 +3,18 @@
 use std::sync::Arc;
 
 use crate::Result;
-use crate::loss::Loss;
 use crate::lower::{LowerLevel, Solution};
 use crate::outer::Accuracy;
 use crate::parametrization::{Adaptive, Parametrization, Ridge};
-use crate::penalty::Penalty;
 
 use super::{Climb, Maps, Stage};
 use crate::fit::WeightsKind;
+use crate::fit::family::Family;
 
 /// Adaptive rounds, each from the fit of the one before.
 const ADAPTIVE_ROUNDS: usize = 3;
-impl<L: Loss, P: Penalty + Send> Climb<'_, '_, '_, L, P> {
+
+impl<'a, F: Family<'a>> Climb<'_, 'a, '_, F> {
     /// Adaptive weights from the fit of `best`, for a few rounds.
     pub(super) fn adaptive(&mut self, best: Stage, only_if_better: bool) -> Result<Stage> {
         let mut best = best;
@@ -49,13 +49,7 @@ impl<L: Loss, P: Penalty + Send> Climb<'_, '_, '_, L, P> {
         let (factors, ridge) = (Arc::<[f64]>::from(self.factors.as_slice()), self.ridge);
         let (lower, upper) = (self.range.0 - 7.0, self.range.1);
         let make = |solution: &Solution| -> Box<dyn Parametrization> {
-            Box::new(Adaptive::new(
-                factors.clone(),
-                &block_sizes(self.penalty, solution),
-                ridge,
-                lower,
-                upper,
-            ))
+            Box::new(Adaptive::new(factors.clone(), &block_sizes(self.family, solution), ridge, lower, upper))
         };
         let final_solution = self.final_problem.solve(&best.hyperparameters, None, Accuracy::TIGHT)?;
         let of_final = make(&final_solution);
@@ -83,13 +77,13 @@ impl<L: Loss, P: Penalty + Send> Climb<'_, '_, '_, L, P> {
 }
 
 /// ρ(y_g)/√|g| for each block: the size of a typical coefficient.
-fn block_sizes<P: Penalty>(penalty: &P, solution: &Solution) -> Vec<f64> {
-    let blocks = penalty.blocks();
+fn block_sizes<'a, F: Family<'a>>(family: &'a F, solution: &Solution) -> Vec<f64> {
+    let blocks = family.blocks();
     let mut block = Vec::new();
     (0..blocks.len())
         .map(|g| {
             blocks.gather(g, &solution.coefficients, &mut block);
-            penalty.value(&block) / (block.len() as f64).sqrt()
+            family.block_size(&block) / (block.len() as f64).sqrt()
         })
         .collect()
 }

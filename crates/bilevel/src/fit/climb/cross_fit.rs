@@ -2,16 +2,15 @@
 
 use crate::Result;
 use crate::data::Split;
-use crate::loss::Loss;
 use crate::lower::Hyperparameters;
 use crate::objective::{ValidationSample, tight};
 use crate::outer::{Objective, Request};
-use crate::penalty::Penalty;
 
 use super::{Climb, PhiOf, Stage, objective_over};
 use crate::fit::WeightsKind;
+use crate::fit::family::Family;
 
-impl<'a, L: Loss, P: Penalty + Send> Climb<'_, 'a, '_, L, P> {
+impl<'a, F: Family<'a>> Climb<'_, 'a, '_, F> {
     /// Whether many weights help on rows that did not choose them.
     ///
     /// A criterion that thousands of weights were fitted to says nothing about them. So the weights are learned on one half of the splits (of
@@ -23,7 +22,7 @@ impl<'a, L: Loss, P: Penalty + Send> Climb<'_, 'a, '_, L, P> {
         kind: WeightsKind,
         name: &str,
     ) -> Result<bool> {
-        let Some(halves) = &self.prepared.rows.halves else {
+        let Some(halves) = &self.family.prepared().rows.halves else {
             let survives = self.cross_fit(best, &best.of_splits, kind, name);
             self.objective.set_active(&vec![true; self.objective.n_splits()])?;
             return survives;
@@ -42,10 +41,9 @@ impl<'a, L: Loss, P: Penalty + Send> Climb<'_, 'a, '_, L, P> {
     }
 
     /// Puts an objective over the halves of the splits in the place of the objective, which is returned.
-    fn swap_in(&mut self, halves: &'a [(usize, Split)]) -> Result<PhiOf<'a, L, P>> {
+    fn swap_in(&mut self, halves: &'a [(usize, Split)]) -> Result<PhiOf<'a, F>> {
         let splits = halves.iter().map(|(_, half)| half);
-        let mut objective =
-            objective_over(self.prepared, splits, self.settings, self.loss, self.penalty, &self.factors)?;
+        let mut objective = objective_over(self.family, splits, &self.factors)?;
         let solutions: Vec<_> = self.objective.solutions().collect();
         let start = |(k, _): &(usize, Split)| solutions.get(*k).map(|&s| s.clone());
         objective.forget_all_but(halves.iter().map(start).collect());

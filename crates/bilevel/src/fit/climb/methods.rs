@@ -1,19 +1,18 @@
 //! Which outer method a stage gets, and how much work.
 
 use crate::design::DesignMatrix;
-use crate::loss::Loss;
 use crate::outer::{
     Accuracy, AccuracySchedule, EarlyStop, GaussNewton, GaussNewtonSettings, Grid, GridSettings, Lbfgs,
     LbfgsSettings, Nba, NbaSettings, Ntrba, NtrbaSettings, ScalarSearch, ScalarSettings,
 };
-use crate::penalty::Penalty;
 
 use super::{Climb, Method};
+use crate::fit::family::Family;
 use crate::fit::{FitSettings, OuterKind, WeightsKind};
 
 /// Entries times splits up to which the scalar search explores between its points.
 const EXPLORED_ENTRIES: usize = 1_000_000;
-/// Entries × splits × largest possible support up to which the scalar search walks on until the training rows are nearly interpolated.
+/// Entries × splits × largest possible support up to which the scalar search walks on until the training rows are nearly interpolated (or to the end).
 const WALKED_WORK: f64 = 2e8;
 /// Nearly interpolated: a support of this fraction of the largest possible.
 const INTERPOLATION: f64 = 0.4;
@@ -29,7 +28,7 @@ pub(super) fn extent(settings: &FitSettings) -> Option<(f64, f64)> {
     Some((logarithms().fold(f64::INFINITY, f64::min), logarithms().fold(f64::NEG_INFINITY, f64::max)))
 }
 
-impl<L: Loss, P: Penalty + Send> Climb<'_, '_, '_, L, P> {
+impl<'a, F: Family<'a>> Climb<'_, 'a, '_, F> {
     pub(super) fn scalar_search(&self, points: usize) -> ScalarSearch {
         let mut settings =
             ScalarSettings { points, selection: self.settings.selection(), ..ScalarSettings::default() };
@@ -37,11 +36,14 @@ impl<L: Loss, P: Penalty + Send> Climb<'_, '_, '_, L, P> {
         settings.accuracy.current.adjoint_residual = 1e-4;
         // Looking for dips between the points of the walk costs about twenty tight solves; where those are dear, the walk itself is fine enough,
         // and so are seven digits of the criterion, which has three.
-        let entries = self.prepared.design.n_stored() * self.prepared.rows.splits.len();
-        let (n, p) = (self.prepared.rows.len(), self.prepared.design.n_columns());
+        let prepared = self.family.prepared();
+        let entries = prepared.design.n_stored() * prepared.rows.splits.len();
+        let (n, p) = (prepared.rows.len(), prepared.design.n_columns());
         if entries as f64 * n.min(p) as f64 <= WALKED_WORK {
             let smallest_support = INTERPOLATION * n.min(p) as f64;
-            settings.early_stop = Some(EarlyStop { smallest_support, ..EarlyStop::default() });
+            let rule = EarlyStop { smallest_support, ..EarlyStop::default() };
+            // Without kinks every coefficient is in the support, which says nothing then: the whole interval is walked.
+            settings.early_stop = self.family.has_kinks().then_some(rule);
         }
         if entries > EXPLORED_ENTRIES {
             settings.exploration = f64::INFINITY;
@@ -70,8 +72,10 @@ impl<L: Loss, P: Penalty + Send> Climb<'_, '_, '_, L, P> {
         if self.settings.weights != WeightsKind::Auto {
             return limit;
         }
-        let work = (self.prepared.design.n_stored() * self.prepared.rows.splits.len()) as f64
-            * support_size.max(1.0);
+        let prepared = self.family.prepared();
+        // A solve on more coefficients than samples costs no more than one on as many.
+        let size = support_size.clamp(1.0, prepared.rows.len() as f64);
+        let work = (prepared.design.n_stored() * prepared.rows.splits.len()) as f64 * size;
         let affordable = (limit as f64 * AFFORDABLE_WORK / work).ceil();
         limit.min(affordable as usize)
     }
@@ -82,7 +86,8 @@ impl<L: Loss, P: Penalty + Send> Climb<'_, '_, '_, L, P> {
             self.settings.selection(),
             self.affordable_steps(support_size).max(FEWEST_STEPS.min(self.settings.max_outer)),
         );
-        let automatic = if kind == WeightsKind::Feature { OuterKind::Ntrba } else { OuterKind::Lbfgs };
+        let many_kinks = kind == WeightsKind::Feature && self.family.has_kinks();
+        let automatic = if many_kinks { OuterKind::Ntrba } else { OuterKind::Lbfgs };
         let wanted = match self.settings.outer {
             OuterKind::Auto | OuterKind::Scalar => automatic,
             other => other,

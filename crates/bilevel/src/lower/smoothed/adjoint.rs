@@ -19,8 +19,8 @@ use crate::design::DesignMatrix;
 use crate::loss::Loss;
 use crate::outer::Accuracy;
 
-use super::super::{Adjoint, Curvature, Solution, UpperGradient};
-use super::system::{Solve, System};
+use super::super::system::Solve;
+use super::super::{Adjoint, Solution, UpperGradient};
 use super::{Context, dot, norm};
 
 /// (∂y/∂(λ, α))ᵀ∇_yL by the implicit function theorem.
@@ -37,8 +37,8 @@ pub(super) fn implicit<D: DesignMatrix, L: Loss>(
         context.lambda(j) / r * (context.epsilon / r).powi(2)
     };
     let added = context.columns.iter().zip(&y).map(penalty_curvature).collect();
-    let system = System::new(context, &curvatures, added);
-    let right_side = right_side(context, &curvatures, upper.predictor);
+    let system = context.system(&curvatures, added);
+    let right_side = context.problem.adjoint_right_side(&system, upper.predictor);
     let warm: HashMap<u32, f64> = upper.warm_start.iter().copied().collect();
     let start = context.columns.iter().map(|j| warm.get(j).copied().unwrap_or(0.0)).collect();
     let solve = system.solve(&right_side, start, accuracy.adjoint_residual);
@@ -57,20 +57,6 @@ pub(super) fn implicit<D: DesignMatrix, L: Loss>(
         biactive: 0,
         warm_start: context.columns.iter().copied().zip(solve.x).collect(),
     }
-}
-
-/// −Ãᵀω, the intercept profiled out.
-fn right_side<D: DesignMatrix, L: Loss>(
-    context: &Context<'_, '_, D, L>,
-    curvatures: &[f64],
-    omega: &[f64],
-) -> Vec<f64> {
-    let problem = context.problem;
-    let curvature = Curvature::new(problem.design, curvatures, 0.0, problem.intercept);
-    let sums = curvature.column_sums(&context.columns);
-    let shift = omega.iter().sum::<f64>() * curvature.inverse_total();
-    let entry = |(&j, sum): (&u32, &f64)| sum * shift - problem.design.column_dot(j as usize, omega);
-    context.columns.iter().zip(&sums).map(entry).collect()
 }
 
 /// The Euclidean error of (∂Φ/∂λ, ∂Φ/∂α), given the coefficients' errors e_j.
@@ -101,25 +87,7 @@ fn error_estimate<D: DesignMatrix, L: Loss>(
         of_slope = of_slope.hypot(e * bend * q);
     }
     let e = norm(errors);
-    let adjoint_error = (solve.residual + e * row_terms(context, upper, &solve.x) + of_hessian) / mu;
+    let adjoint_error =
+        (solve.residual + e * context.problem.row_terms(&context.columns, upper, &solve.x) + of_hessian) / mu;
     adjoint_error * (1.0 + norm(y)) + of_slope + e * norm(&solve.x)
-}
-
-/// Σ_i v_i‖a_i‖² + M₃ Σ_i s_i‖a_i‖²|a_iᵀq|.
-fn row_terms<D: DesignMatrix, L: Loss>(
-    context: &Context<'_, '_, D, L>,
-    upper: &UpperGradient<'_>,
-    q: &[f64],
-) -> f64 {
-    let n = context.problem.design.n_rows();
-    let (mut squares, mut image) = (vec![0.0; n], vec![0.0; n]);
-    for (&j, &q) in context.columns.iter().zip(q) {
-        context.problem.design.visit_column(j as usize, |i, a| {
-            squares[i] += a * a;
-            image[i] += a * q;
-        });
-    }
-    let samples = context.problem.sample_weights.iter().zip(&squares).zip(&image);
-    let third: f64 = samples.map(|((s, square), image)| s * square * image.abs()).sum();
-    dot(upper.curvature, &squares) + L::MAX_THIRD_DERIVATIVE * third
 }

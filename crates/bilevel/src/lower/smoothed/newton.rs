@@ -20,7 +20,6 @@ use crate::{Error, Result};
 
 use super::super::Solution;
 use super::gap::duality_gap;
-use super::system::System;
 use super::{Context, dot};
 
 const MAX_STEPS: usize = 200;
@@ -147,7 +146,7 @@ impl<'c, 's, 'a, D: DesignMatrix, L: Loss> State<'c, 's, 'a, D, L> {
     fn direction(&self) -> Option<Vec<f64>> {
         let curvatures = self.context.problem.curvatures(&self.solution.predictor);
         let added = (0..self.y.len()).map(|k| self.curvature(k, self.caution)).collect();
-        System::new(self.context, &curvatures, added).descent(&self.gradient, NEWTON_RESIDUAL)
+        self.context.system(&curvatures, added).descent(&self.gradient, NEWTON_RESIDUAL)
     }
 
     /// Moves to y + tΔy with the first t = 1, ½, ¼, … at which P falls enough, and returns t; `None` if there is none.
@@ -188,28 +187,5 @@ fn evaluate<D: DesignMatrix, L: Loss>(
     y: &[f64],
     near_intercept: f64,
 ) -> Solution {
-    let problem = context.problem;
-    let coefficients = context.full(y);
-    let mut predictor = vec![0.0; problem.design.n_rows()];
-    problem.design.product_into(&coefficients, &mut predictor);
-    let mut intercept = 0.0;
-    if problem.intercept {
-        predictor.iter_mut().for_each(|z| *z += near_intercept);
-        intercept = near_intercept + problem.optimal_shift(&mut predictor);
-    }
-    let measured = problem.measure(&predictor);
-    let mut correlations = vec![0.0; coefficients.len()];
-    problem.correlations_into(&measured.slopes, &mut correlations);
-    let objective = measured.loss + context.penalty(y);
-    let unknown = f64::INFINITY;
-    Solution {
-        coefficients,
-        intercept,
-        predictor,
-        correlations,
-        objective,
-        gap: unknown,
-        relative_gap: unknown,
-        iterations: 0,
-    }
+    context.problem.evaluate(context.full(y), near_intercept, context.penalty(y))
 }
