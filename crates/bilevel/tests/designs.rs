@@ -2,8 +2,11 @@
 
 #![allow(clippy::unwrap_used)] // the helpers make matrices that are valid by construction
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use bilevel::Error;
-use bilevel::design::{CscMatrix, DenseMatrix, Design, DesignMatrix, ScaledDesign};
+use bilevel::design::{CscMatrix, DenseMatrix, Design, DesignMatrix, ScaledDesign, unsigned_indices};
 use proptest::prelude::*;
 
 const MAX_SIZE: usize = if cfg!(miri) { 6 } else { 24 };
@@ -64,8 +67,21 @@ impl Entries {
         Design::Sparse(CscMatrix::new(self.n, starts, rows, values).unwrap())
     }
 
-    fn storages(&self) -> [Design; 4] {
-        [self.dense(), self.sparse(), self.dense().into_f32(), self.sparse().into_f32()]
+    /// The same arrays, owned by nobody in particular.
+    fn shared(&self) -> [Design; 2] {
+        let Design::Sparse(sparse) = self.sparse() else { unreachable!() };
+        let (starts, rows, values) = sparse.parts();
+        let rows: Vec<i32> = rows.iter().map(|&i| i as i32).collect();
+        let (rows, values) = (unsigned_indices(Arc::new(rows)).unwrap(), Arc::new(values.to_vec()));
+        [
+            Design::Dense(DenseMatrix::from_shared(self.n, self.p, Arc::new(self.values.clone())).unwrap()),
+            Design::Sparse(CscMatrix::from_shared(self.n, starts.to_vec(), rows, values).unwrap()),
+        ]
+    }
+
+    fn storages(&self) -> [Design; 6] {
+        let [dense, sparse] = self.shared();
+        [self.dense(), self.sparse(), self.dense().into_f32(), self.sparse().into_f32(), dense, sparse]
     }
 
     fn of(design: &impl DesignMatrix) -> Self {
@@ -177,7 +193,9 @@ proptest! {
         let well_formed = monotone
             && rows.iter().all(|&i| (i as usize) < n)
             && starts.windows(2).all(|w| rows[w[0]..w[1]].windows(2).all(|r| r[0] < r[1]));
-        let made = CscMatrix::new(n, starts, rows, vec![1.0; stored]);
+        let made = CscMatrix::new(n, starts.clone(), rows.clone(), vec![1.0; stored]);
+        let shared = CscMatrix::from_shared(n, starts, Arc::new(rows), Arc::new(vec![1.0; stored]));
+        prop_assert_eq!(&shared, &made);
         prop_assert_eq!(made.is_ok(), well_formed, "{:?}", made);
     }
 }
@@ -210,6 +228,39 @@ fn dense_values_must_fill_the_matrix_and_be_finite() {
     assert!(error.contains("row 1, column 2"), "{error}");
     assert!(DenseMatrix::new(2, 2, vec![1.0; 3]).is_err());
     assert!(DenseMatrix::new(usize::MAX, 2, vec![1.0; 2]).is_err(), "n times p must not overflow");
+}
+
+#[test]
+fn shared_memory_is_checked_like_owned_memory() {
+    let values = |v: Vec<f64>| DenseMatrix::from_shared(2, 2, Arc::new(v));
+    assert_eq!(values(vec![1.0; 3]), DenseMatrix::new(2, 2, vec![1.0; 3]));
+    assert!(values(vec![1.0, 2.0, f64::NAN, 4.0]).unwrap_err().to_string().contains("row 1, column 2"));
+    let negative = unsigned_indices(Arc::new(vec![0, -3])).err().unwrap().to_string();
+    assert!(negative.contains("found -3; expected indices that are not negative"), "{negative}");
+}
+
+/// Gives one index when it is asked first, and another one later.
+struct Fickle {
+    asked: AtomicBool,
+    answers: [[u32; 1]; 2],
+}
+
+impl AsRef<[u32]> for Fickle {
+    fn as_ref(&self) -> &[u32] {
+        &self.answers[usize::from(self.asked.swap(true, Ordering::Relaxed))]
+    }
+}
+
+#[test]
+fn what_was_checked_is_what_is_read_and_a_clone_keeps_it_alive() {
+    let rows = Arc::new(Fickle { asked: AtomicBool::new(false), answers: [[1], [1_000_000]] });
+    let values = Arc::new(vec![2.0]);
+    let a = CscMatrix::from_shared(2, vec![0, 1], rows.clone(), values.clone()).unwrap();
+    assert_eq!(a.column(0).1.as_ptr(), values.as_ptr(), "no copy");
+    let b = a.clone();
+    drop((a, rows, values));
+    assert_eq!(b.column_dot(0, &[3.0, 5.0]), 10.0);
+    assert_eq!(b, CscMatrix::new(2, vec![0, 1], vec![1], vec![2.0]).unwrap());
 }
 
 #[test]

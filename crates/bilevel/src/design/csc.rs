@@ -4,6 +4,7 @@ use crate::kernel::{self, Element};
 use crate::{Error, Result};
 
 use super::DesignMatrix;
+use super::storage::{SharedSlice, Storage};
 
 /// An n×p matrix in compressed sparse columns: the entries of column j are `starts[j]..starts[j+1]` of `rows` and `values`.
 ///
@@ -13,8 +14,8 @@ use super::DesignMatrix;
 pub struct CscMatrix<T> {
     n_rows: usize,
     starts: Vec<usize>,
-    rows: Vec<u32>,
-    values: Vec<T>,
+    rows: Storage<u32>,
+    values: Storage<T>,
 }
 
 impl<T: Element> CscMatrix<T> {
@@ -32,6 +33,33 @@ impl<T: Element> CscMatrix<T> {
     /// # Ok::<(), bilevel::Error>(())
     /// ```
     pub fn new(n_rows: usize, starts: Vec<usize>, rows: Vec<u32>, values: Vec<T>) -> Result<Self> {
+        Self::checked(n_rows, starts, rows.into(), values.into())
+    }
+
+    /// The same for row indices and values that others own (`data`, `indices` and `indptr` of a SciPy `csc_matrix`, with sorted indices): they are
+    /// read where they lie. See [`super::unsigned_indices`] for `int32`.
+    ///
+    /// # Errors
+    /// As [`CscMatrix::new`].
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use bilevel::design::{CscMatrix, DesignMatrix, unsigned_indices};
+    /// let rows = unsigned_indices(Arc::new(vec![0_i32, 2, 1]))?;
+    /// let a = CscMatrix::from_shared(3, vec![0, 2, 3], rows, Arc::new(vec![1.0, 3.0, 2.0]))?;
+    /// assert_eq!(a.column_dot(0, &[1.0, 1.0, 1.0]), 4.0);
+    /// # Ok::<(), bilevel::Error>(())
+    /// ```
+    pub fn from_shared(
+        n_rows: usize,
+        starts: Vec<usize>,
+        rows: SharedSlice<u32>,
+        values: SharedSlice<T>,
+    ) -> Result<Self> {
+        Self::checked(n_rows, starts, rows.into(), values.into())
+    }
+
+    fn checked(n_rows: usize, starts: Vec<usize>, rows: Storage<u32>, values: Storage<T>) -> Result<Self> {
         let stored = values.len();
         let ends_match = starts.first() == Some(&0) && starts.last() == Some(&stored) && rows.len() == stored;
         if !ends_match || starts.windows(2).any(|w| w[0] > w[1]) {
@@ -80,7 +108,7 @@ impl<T: Element> CscMatrix<T> {
             n_rows: self.n_rows,
             starts: self.starts,
             rows: self.rows,
-            values: self.values.iter().map(|v| U::from_f64(v.to_f64())).collect(),
+            values: self.values.iter().map(|v| U::from_f64(v.to_f64())).collect::<Vec<U>>().into(),
         }
     }
 
@@ -211,7 +239,10 @@ fn to_u32(index: usize) -> u32 {
 
 /// Builds a matrix column by column; rows must come in increasing order and below `n_rows` (debug-checked, the callers own both).
 pub(super) struct CscBuilder<T> {
-    matrix: CscMatrix<T>,
+    n_rows: usize,
+    starts: Vec<usize>,
+    rows: Vec<u32>,
+    values: Vec<T>,
 }
 
 impl<T: Element> CscBuilder<T> {
@@ -222,23 +253,23 @@ impl<T: Element> CscBuilder<T> {
     pub(super) fn with_capacity(n_rows: usize, n_columns: usize, stored: usize) -> Self {
         let mut starts = Vec::with_capacity(n_columns + 1);
         starts.push(0);
-        let (rows, values) = (Vec::with_capacity(stored), Vec::with_capacity(stored));
-        Self { matrix: CscMatrix { n_rows, starts, rows, values } }
+        Self { n_rows, starts, rows: Vec::with_capacity(stored), values: Vec::with_capacity(stored) }
     }
 
     pub(super) fn push(&mut self, row: usize, value: T) {
-        assert!(row < self.matrix.n_rows);
+        assert!(row < self.n_rows);
         if value.to_f64() != 0.0 {
-            self.matrix.rows.push(to_u32(row));
-            self.matrix.values.push(value);
+            self.rows.push(to_u32(row));
+            self.values.push(value);
         }
     }
 
     pub(super) fn finish_column(&mut self) {
-        self.matrix.starts.push(self.matrix.values.len());
+        self.starts.push(self.values.len());
     }
 
     pub(super) fn build(self) -> CscMatrix<T> {
-        self.matrix
+        let Self { n_rows, starts, rows, values } = self;
+        CscMatrix { n_rows, starts, rows: rows.into(), values: values.into() }
     }
 }

@@ -4,13 +4,14 @@ use crate::kernel::{self, Element};
 use crate::{Error, Result};
 
 use super::DesignMatrix;
+use super::storage::{SharedSlice, Storage};
 
 /// A dense n×p matrix in column-major order: entry (i, j) is `values[j·n + i]`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DenseMatrix<T> {
     n_rows: usize,
     n_columns: usize,
-    values: Vec<T>,
+    values: Storage<T>,
 }
 
 impl<T: Element> DenseMatrix<T> {
@@ -26,6 +27,27 @@ impl<T: Element> DenseMatrix<T> {
     /// # Ok::<(), bilevel::Error>(())
     /// ```
     pub fn new(n_rows: usize, n_columns: usize, values: Vec<T>) -> Result<Self> {
+        Self::checked(n_rows, n_columns, values.into())
+    }
+
+    /// The same for values that others own (a NumPy array in Fortran order): they are read where they lie.
+    ///
+    /// # Errors
+    /// As [`DenseMatrix::new`].
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use bilevel::design::DenseMatrix;
+    /// let values = Arc::new(vec![1.0, 2.0, 3.0, 4.0]);
+    /// let a = DenseMatrix::from_shared(2, 2, values.clone())?;
+    /// assert_eq!(a.values().as_ptr(), values.as_ptr());
+    /// # Ok::<(), bilevel::Error>(())
+    /// ```
+    pub fn from_shared(n_rows: usize, n_columns: usize, values: SharedSlice<T>) -> Result<Self> {
+        Self::checked(n_rows, n_columns, values.into())
+    }
+
+    fn checked(n_rows: usize, n_columns: usize, values: Storage<T>) -> Result<Self> {
         if n_rows.checked_mul(n_columns) != Some(values.len()) {
             return Err(Error::data(
                 "design matrix",
@@ -46,7 +68,7 @@ impl<T: Element> DenseMatrix<T> {
 
     pub(super) fn from_parts(n_rows: usize, n_columns: usize, values: Vec<T>) -> Self {
         debug_assert_eq!(values.len(), n_rows * n_columns);
-        Self { n_rows, n_columns, values }
+        Self { n_rows, n_columns, values: values.into() }
     }
 
     /// The entries of column j (length n).
@@ -65,7 +87,7 @@ impl<T: Element> DenseMatrix<T> {
         DenseMatrix {
             n_rows: self.n_rows,
             n_columns: self.n_columns,
-            values: self.values.iter().map(|v| U::from_f64(v.to_f64())).collect(),
+            values: self.values.iter().map(|v| U::from_f64(v.to_f64())).collect::<Vec<U>>().into(),
         }
     }
 
@@ -76,7 +98,7 @@ impl<T: Element> DenseMatrix<T> {
             let column = self.column(j);
             values.extend(rows.iter().map(|&i| column[i]));
         }
-        Ok(Self { n_rows: rows.len(), n_columns: self.n_columns, values })
+        Ok(Self::from_parts(rows.len(), self.n_columns, values))
     }
 
     pub(super) fn stack(&self, below: &Self) -> Result<Self> {
@@ -92,7 +114,7 @@ impl<T: Element> DenseMatrix<T> {
             values.extend_from_slice(self.column(j));
             values.extend_from_slice(below.column(j));
         }
-        Ok(Self { n_rows: self.n_rows + below.n_rows, n_columns: self.n_columns, values })
+        Ok(Self::from_parts(self.n_rows + below.n_rows, self.n_columns, values))
     }
 }
 

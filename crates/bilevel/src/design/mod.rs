@@ -6,12 +6,14 @@
 mod csc;
 mod dense;
 mod scaled;
+mod storage;
 
 use rayon::prelude::*;
 
 pub use csc::CscMatrix;
 pub use dense::DenseMatrix;
 pub use scaled::ScaledDesign;
+pub use storage::{SharedSlice, unsigned_indices};
 
 /// The column and matrix products that solvers need. Rows are samples, columns are features.
 ///

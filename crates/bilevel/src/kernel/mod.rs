@@ -1,4 +1,4 @@
-//! The hot loops: dot products and scaled additions, dense and sparse; the only room with `unsafe`.
+//! The hot loops: dot products and scaled additions, dense and sparse; the only room with `unsafe`, but for the calls of its kernels and `design/storage.rs`.
 //!
 //! Dense kernels on `f64` use [`pulp`] (the widest SIMD instructions the processor has, chosen at run time). Kernels on `f32` storage
 //! widen each element to `f64` before it is multiplied, so that only the *storage* is single precision.
