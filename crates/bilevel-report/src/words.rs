@@ -1,12 +1,12 @@
 //! The words for settings and reasons, the same in every section, and the same as the command's options where there is one.
 
 use bilevel::data::{FeatureNames, SplitSettings, Task};
-use bilevel::fit::{Fit, FitSettings, LossKind, OuterKind, PenaltyKind, PredictionOrigin, WeightsKind};
+use bilevel::fit::{Fit, FitRecord, LossKind, OuterKind, PenaltyKind, PredictionOrigin, WeightsKind};
 use bilevel::hypergradient::BiactivePolicy;
 use bilevel::outer::{Step, StopReason};
 use maud::{Markup, html};
 
-use crate::text::{count, number, percent};
+use crate::text::{count, counted, number, percent};
 
 pub(crate) fn loss(kind: LossKind) -> &'static str {
     match kind {
@@ -74,8 +74,11 @@ pub(crate) fn stop_reason(reason: StopReason) -> &'static str {
 }
 
 /// How the criterion was measured, to follow "by".
-pub(crate) fn validation(settings: &FitSettings) -> String {
-    match settings.split {
+pub(crate) fn validation(record: &FitRecord) -> String {
+    if let Some(given) = record.criterion.given_splits {
+        return format!("validation on {}", counted(given, "given split"));
+    }
+    match record.settings.split {
         SplitSettings::Folds(k) => format!("{k}-fold cross-validation"),
         SplitSettings::Holdout(fraction) => format!("validation on {} of the rows", percent(fraction)),
         SplitSettings::Validation(n) => format!("validation on {} rows of a separate file", count(n)),

@@ -67,6 +67,17 @@ fn the_command_repeats_what_differs_from_the_defaults() {
 }
 
 #[test]
+fn what_a_program_gave_beside_the_data_is_told() {
+    let mut fit = fits::regression();
+    assert!(!words(&fit).contains("given from a program"));
+    fit.record.data.weighted = true;
+    fit.record.criterion.given_splits = Some(3);
+    let text = words(&fit);
+    assert!(text.contains("by validation on 3 given splits"), "{text}");
+    assert!(text.contains("Sample weights and splits were given from a program"), "{text}");
+}
+
+#[test]
 fn group_weights_and_a_ridge_part_are_told() {
     let mut fit = fits::classes();
     fit.record.weights.kind = WeightsKind::Group;

@@ -53,7 +53,7 @@ impl Run<'_> {
     /// As [`fit`].
     pub(crate) fn fit(&self, data: &Dataset, settings: &FitSettings) -> Result<(Found, Fit)> {
         let started = Instant::now();
-        let input = FitInput { name: "reproduction", data, test: None, groups: None, settings, journal: &[] };
+        let input = FitInput::new("reproduction", data, settings);
         let fit = fit(input, &mut Cancel(self.watcher))?;
         self.check()?;
         let mut coefficients = vec![0.0; data.n_features()];

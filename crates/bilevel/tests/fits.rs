@@ -24,7 +24,7 @@ fn data(n: usize, task: Task) -> Dataset {
 
 fn run(data: &Dataset, settings: &FitSettings, observer: &mut dyn Observer) -> Result<Fit, Error> {
     let groups = (data.n_features() == 5).then_some(&GROUPS[..]);
-    fit(FitInput { name: "tiny", data, test: None, groups, settings, journal: &[] }, observer)
+    fit(FitInput { groups, ..FitInput::new("tiny", data, settings) }, observer)
 }
 
 /// Finite numbers everywhere, and the same record after a journey through JSON.
@@ -180,14 +180,7 @@ fn extreme_magnitudes_give_numbers_or_a_sentence() {
                     wave.iter().zip(&other).map(|(a, b)| target_size * (a + 0.3 * b + 0.1)).collect();
                 let data = of_columns(&columns, targets);
                 let settings = FitSettings { standardize, penalty, max_outer: 3, ..FitSettings::default() };
-                let input = FitInput {
-                    name: "extreme",
-                    data: &data,
-                    test: None,
-                    groups: Some(&[0, 1]),
-                    settings: &settings,
-                    journal: &[],
-                };
+                let input = FitInput { groups: Some(&[0, 1]), ..FitInput::new("extreme", &data, &settings) };
                 let case = format!("columns {column_size:e}, target {target_size:e}, {penalty:?}");
                 match fit(input, &mut Silent) {
                     Ok(fit) => assert_sound(&fit, &case),

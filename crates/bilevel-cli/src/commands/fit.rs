@@ -130,12 +130,10 @@ fn search(
     observer: &mut dyn Observer,
 ) -> bilevel::Result<Fit> {
     let input = FitInput {
-        name: &loaded.name,
-        data: &loaded.data,
         test: loaded.test.as_ref(),
         groups: loaded.groups.as_deref(),
-        settings,
         journal,
+        ..FitInput::new(&loaded.name, &loaded.data, settings)
     };
     bilevel::fit::fit(input, observer)
 }

@@ -18,14 +18,8 @@ pub fn run(args: &GradcheckArgs) -> anyhow::Result<u8> {
     if let SplitSettings::Validation(rows) = &mut settings.split {
         *rows = loaded.n_validation;
     }
-    let input = FitInput {
-        name: &loaded.name,
-        data: &loaded.data,
-        test: None,
-        groups: loaded.groups.as_deref(),
-        settings: &settings,
-        journal: &[],
-    };
+    let input =
+        FitInput { groups: loaded.groups.as_deref(), ..FitInput::new(&loaded.name, &loaded.data, &settings) };
     let rows = bilevel::fit::gradcheck(input, args.parameters)?;
     let largest = rows.iter().map(|row| row.relative_error).fold(0.0, f64::max);
     let passed = rows.iter().all(|row| row.relative_error <= LARGEST_ERROR);

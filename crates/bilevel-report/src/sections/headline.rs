@@ -45,11 +45,7 @@ pub(crate) fn sentence(fit: &Fit) -> String {
         }
         None => "how well it predicts new data has not been measured.".into(),
     };
-    format!(
-        "bilevel {learned} by {}: {}; {tested}",
-        words::validation(&record.settings),
-        words::features_used(fit)
-    )
+    format!("bilevel {learned} by {}: {}; {tested}", words::validation(record), words::features_used(fit))
 }
 
 /// `it explains 51 % of the variance`.

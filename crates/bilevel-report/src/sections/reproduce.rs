@@ -19,12 +19,25 @@ pub(crate) fn reproduce(fit: &Fit) -> Markup {
                 "The record holds the name of the data without its folder, and neither the target's column (" code { "--target" }
                 ", if the file needs it) nor the files that words in capitals stand for."
             }
+            @if let Some(given) = given_from_a_program(fit) {
+                p class="note" { (given) " were given from a program; the command has no options for them." }
+            }
             div class="pair" {
                 (table("Data", data_rows(fit)))
                 (table("Settings", setting_rows(fit)))
             }
         }
     }
+}
+
+/// What the command line cannot say, to precede "were given".
+fn given_from_a_program(fit: &Fit) -> Option<String> {
+    let weights = fit.record.data.weighted.then_some("sample weights");
+    let splits = fit.record.criterion.given_splits.map(|_| "splits");
+    let given: Vec<&str> = weights.into_iter().chain(splits).collect();
+    let mut text = given.join(" and ");
+    text.get_mut(..1)?.make_ascii_uppercase();
+    Some(text)
 }
 
 /// The command line, options at their defaults left out.
@@ -38,6 +51,7 @@ fn command(fit: &Fit) -> String {
         }
     };
     match settings.split {
+        _ if fit.record.criterion.given_splits.is_some() => {}
         SplitSettings::Folds(k) => option(settings.split != defaults.split, format!("--folds {k}")),
         SplitSettings::Holdout(fraction) => option(true, format!("--holdout {fraction}")),
         SplitSettings::Validation(_) => option(true, "--validation FILE".into()),
@@ -128,6 +142,7 @@ fn data_rows(fit: &Fit) -> Vec<(&'static str, String)> {
         ),
     ];
     rows.extend(classes.map(|c| ("classes", c)));
+    rows.extend(data.weighted.then(|| ("sample weights", "given".to_string())));
     rows.extend([
         ("fingerprint", data.fingerprint.clone()),
         ("reading the data", seconds(seconds_of.load)),
@@ -155,7 +170,7 @@ fn setting_rows(fit: &Fit) -> Vec<(&'static str, String)> {
         ("weights", resolved(words::weights(settings.weights), words::weights(fit.record.weights.kind))),
         ("outer method", format!("{}: {}", words::outer(settings.outer), fit.record.outer.method)),
         ("policy at kinks", words::policy(settings.policy).into()),
-        ("criterion measured by", words::validation(settings)),
+        ("criterion measured by", words::validation(&fit.record)),
         ("standardized", yes(settings.standardize)),
         ("intercept", yes(settings.intercept)),
         (

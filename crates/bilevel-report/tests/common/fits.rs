@@ -370,6 +370,7 @@ fn record(
             n_stored: n * p,
             sparse: false,
             n_test,
+            weighted: false,
             fingerprint: "9f86d081884c7d65".into(),
         },
         settings: FitSettings {
@@ -378,7 +379,12 @@ fn record(
             ..FitSettings::default()
         },
         loss,
-        criterion: CriterionRecord { name: criterion.into(), value, standard_error: 0.06 * value },
+        criterion: CriterionRecord {
+            name: criterion.into(),
+            value,
+            standard_error: 0.06 * value,
+            given_splits: None,
+        },
         curve: Vec::new(),
         weights: weights(WeightsKind::Scalar, None, Vec::new()),
         stages: Vec::new(),

@@ -21,6 +21,17 @@ pub struct CriterionValue {
     pub gradient: Vec<f64>,
     /// Bounds on |∂²L/∂z_i²| (length n).
     pub curvature: Vec<f64>,
-    /// (row, loss) for each row that the criterion looks at.
-    pub samples: Vec<(u32, f64)>,
+    /// The rows that the criterion looks at.
+    pub samples: Vec<RowLoss>,
+}
+
+/// The loss on one row.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RowLoss {
+    /// The row, counted from 0.
+    pub row: u32,
+    /// How many samples it stands for; 1 without sample weights.
+    pub weight: f64,
+    /// Its loss.
+    pub loss: f64,
 }

@@ -1,8 +1,9 @@
 //! The loss on held-out rows: L(z) = Σ_i v_i f(b_i, z_i). One split is the hold-out criterion, K of them averaged are K-fold cross-validation.
 
+use crate::data::Split;
 use crate::loss::Loss;
 
-use super::{Criterion, CriterionValue};
+use super::{Criterion, CriterionValue, RowLoss};
 
 /// Σ v_i f(b_i, z_i), with weights v that vanish on the training rows.
 #[derive(Debug, Clone)]
@@ -10,12 +11,19 @@ pub struct ValidationLoss<'a, L> {
     loss: L,
     targets: &'a [f64],
     weights: &'a [f64],
+    /// The weight of one sample; `None` if every row is one.
+    unit: Option<f64>,
 }
 
 impl<'a, L: Loss> ValidationLoss<'a, L> {
-    /// `targets` and `weights` have length n; the weights sum to 1.
+    /// `targets` and `weights` have length n; the weights sum to 1. Every row with a weight counts as one sample.
     pub fn new(loss: L, targets: &'a [f64], weights: &'a [f64]) -> Self {
-        Self { loss, targets, weights }
+        Self { loss, targets, weights, unit: None }
+    }
+
+    /// On the validation rows of a split, each of which counts as the samples that it stands for.
+    pub fn of_split(loss: L, targets: &'a [f64], split: &'a Split) -> Self {
+        Self { loss, targets, weights: &split.validation, unit: Some(split.validation_unit) }
     }
 }
 
@@ -34,7 +42,8 @@ impl<L: Loss> Criterion for ValidationLoss<'_, L> {
                 result.value += v * loss;
                 result.gradient[i] = v * self.loss.derivative(b, z);
                 result.curvature[i] = v * L::MAX_CURVATURE;
-                result.samples.push((u32::try_from(i).unwrap_or(u32::MAX), loss));
+                let weight = self.unit.map_or(1.0, |unit| v / unit);
+                result.samples.push(RowLoss { row: u32::try_from(i).unwrap_or(u32::MAX), weight, loss });
             }
         }
         result

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::design::{Design, DesignMatrix};
 use crate::{Error, Result};
 
-pub use split::{Split, SplitSettings, carve_fraction, kfold};
+pub use split::{Split, SplitRows, SplitSettings, carve_fraction, kfold};
 pub use target::{Classes, RawTarget, Target, Task};
 
 /// Names of the features: given by the file, or counted.

@@ -12,6 +12,17 @@ use crate::{Error, Result};
 
 use super::Target;
 
+/// One division of the rows that the caller made: which of them train and which validate, counted from 0.
+///
+/// A row listed twice weighs twice; rows in neither list take no part. The lists of different splits may overlap, those of one may not.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct SplitRows {
+    /// Rows of the lower level.
+    pub train: Vec<usize>,
+    /// Rows of the criterion.
+    pub validation: Vec<usize>,
+}
+
 /// One division of the rows into training and validation: weights that each sum to 1.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Split {
@@ -19,6 +30,8 @@ pub struct Split {
     pub train: Vec<f64>,
     /// v_i ≥ 0, the weight of row i in the criterion; Σ v_i = 1.
     pub validation: Vec<f64>,
+    /// The v of one sample of weight 1: v_i divided by it says how many samples row i stands for.
+    pub validation_unit: f64,
 }
 
 impl Split {
@@ -27,34 +40,57 @@ impl Split {
     /// # Errors
     /// [`Error::InvalidData`] if a set is empty, an index is out of range, or the sets overlap.
     pub fn from_rows(n: usize, train: &[usize], validation: &[usize]) -> Result<Self> {
-        let weights = |rows: &[usize], name: &str| -> Result<Vec<f64>> {
-            if rows.is_empty() {
-                return Err(Error::data(format!("{name} rows of the split"), "none", "at least one"));
-            }
-            let mut weights = vec![0.0; n];
-            for &i in rows {
-                let slot = weights.get_mut(i).ok_or_else(|| {
-                    Error::data(
-                        format!("{name} rows of the split"),
-                        format!("row index {i}"),
-                        format!("indices below {n}"),
-                    )
-                })?;
-                *slot += 1.0 / rows.len() as f64;
-            }
-            Ok(weights)
+        Self::named(n, train, validation, "the split")
+    }
+
+    /// The same, with the split called by `name` in errors.
+    pub(crate) fn named(n: usize, train: &[usize], validation: &[usize], name: &str) -> Result<Self> {
+        let split = Self {
+            train: uniform_weights(n, train, &format!("training rows of {name}"))?,
+            validation: uniform_weights(n, validation, &format!("validation rows of {name}"))?,
+            validation_unit: 1.0 / validation.len() as f64,
         };
-        let split =
-            Self { train: weights(train, "training")?, validation: weights(validation, "validation")? };
         match (0..n).find(|&i| split.train[i] > 0.0 && split.validation[i] > 0.0) {
-            Some(i) => Err(Error::data(
-                "split",
-                format!("row {i} in training and validation"),
-                "disjoint sets of rows",
-            )),
+            Some(i) => {
+                let found = format!("row {i} in training and validation");
+                Err(Error::data(name, found, "disjoint sets of rows"))
+            }
             None => Ok(split),
         }
     }
+
+    /// The same rows, each counted as often as its sample weight says (all n of them finite and at least 0).
+    pub(crate) fn weighted(&self, sample_weight: &[f64], name: &str) -> Result<Self> {
+        let (train, _) = reweighted(&self.train, sample_weight, &format!("training rows of {name}"))?;
+        let (validation, total) =
+            reweighted(&self.validation, sample_weight, &format!("validation rows of {name}"))?;
+        Ok(Self { train, validation, validation_unit: self.validation_unit / total })
+    }
+}
+
+fn uniform_weights(n: usize, rows: &[usize], what: &str) -> Result<Vec<f64>> {
+    if rows.is_empty() {
+        return Err(Error::data(what, "none", "at least one"));
+    }
+    let mut weights = vec![0.0; n];
+    for &i in rows {
+        let slot = weights
+            .get_mut(i)
+            .ok_or_else(|| Error::data(what, format!("row index {i}"), format!("indices below {n}")))?;
+        *slot += 1.0 / rows.len() as f64;
+    }
+    Ok(weights)
+}
+
+/// The products of two weights, divided by their sum; and that sum.
+fn reweighted(weights: &[f64], sample_weight: &[f64], what: &str) -> Result<(Vec<f64>, f64)> {
+    let mut products: Vec<f64> = weights.iter().zip(sample_weight).map(|(s, w)| s * w).collect();
+    let total: f64 = products.iter().sum();
+    if total <= 0.0 {
+        return Err(Error::data(what, "only rows of sample weight 0", "at least one of positive weight"));
+    }
+    products.iter_mut().for_each(|w| *w /= total);
+    Ok((products, total))
 }
 
 /// How the criterion's rows are chosen.

@@ -7,16 +7,18 @@ use crate::data::{Dataset, Target, Task};
 use crate::design::{Design, DesignMatrix, ScaledDesign};
 use crate::loss::Loss;
 use crate::lower::{Hyperparameters, LowerLevel, Solution, SparseGlm};
+use crate::objective::ValidationSample;
 use crate::outer::Accuracy;
 use crate::penalty::Penalty;
 
 use super::certify;
 use super::climb::{Lower, Stage, Summit};
 use super::prepare::Prepared;
+use super::rows;
 use super::{
     CertificateRecord, CriterionRecord, DataRecord, Fit, FitInput, FitRecord, LowerLevelRecord, Model,
     OuterRecord, PredictionOrigin, Predictions, SCHEMA_VERSION, ScoreRecord, SecondsRecord, Verdict,
-    WeightsKind, WeightsRecord, score,
+    WeightsKind, WeightsRecord, score, weighted_score,
 };
 
 /// θ is recorded up to this length.
@@ -46,12 +48,13 @@ pub(super) fn assemble<L: Loss, P: Penalty>(
         version: env!("CARGO_PKG_VERSION").to_string(),
         data: DataRecord {
             name: input.name.to_string(),
-            n_samples: prepared.development.len(),
+            n_samples: prepared.rows.development.len(),
             n_features: prepared.data.n_features(),
             n_stored: prepared.design.n_stored(),
             sparse: prepared.data.design.is_sparse(),
             n_test,
-            fingerprint: format!("{:016x}", prepared.data.fingerprint()),
+            weighted: input.sample_weight.is_some(),
+            fingerprint: format!("{:016x}", prepared.data.fingerprint() ^ rows::fingerprint(input)),
         },
         settings: settings.clone(),
         loss: prepared.loss,
@@ -59,6 +62,7 @@ pub(super) fn assemble<L: Loss, P: Penalty>(
             name: prepared.criterion_name.clone(),
             value: evaluation.value,
             standard_error: evaluation.standard_error,
+            given_splits: input.splits.map(<[_]>::len),
         },
         curve: summit.curve,
         weights: WeightsRecord {
@@ -171,22 +175,32 @@ fn scores(
     prepared: &Prepared<'_>,
     model: &Model,
     solution: &Solution,
-    samples: &[(u32, f64, f64)],
+    samples: &[ValidationSample],
 ) -> Result<(Option<ScoreRecord>, Option<Predictions>)> {
     let task = prepared.data.target.task();
     let targets = prepared.data.target.values();
-    let baseline = baseline(task, targets, &prepared.final_weights);
-    let (truth, predicted) = if let Some(test) = input.test {
-        (matching_target(prepared.data, test)?, model.decision_function(&test.design)?)
-    } else if prepared.test_rows.is_empty() {
-        let of_samples = |s: &(u32, f64, f64)| (targets[s.0 as usize], s.2);
-        let (truth, predicted) = samples.iter().map(of_samples).unzip();
+    let baseline = baseline(task, targets, &prepared.rows.final_weights);
+    if let Some(test) = input.test {
+        let (truth, predicted) =
+            (matching_target(prepared.data, test)?, model.decision_function(&test.design)?);
+        let record = score(task, &truth, &predicted, baseline);
+        return Ok((Some(record), Some(Predictions { origin: PredictionOrigin::Test, truth, predicted })));
+    }
+    let rows = &prepared.rows.test;
+    if rows.is_empty() {
+        let of_sample = |s: &ValidationSample| (targets[s.row as usize], s.predictor);
+        let (truth, predicted) = samples.iter().map(of_sample).unzip();
         return Ok((None, Some(Predictions { origin: PredictionOrigin::Validation, truth, predicted })));
-    } else {
-        let of_row = |&i: &usize| (targets[i], solution.predictor[i]);
-        prepared.test_rows.iter().map(of_row).unzip()
+    }
+    let (truth, predicted): (Vec<f64>, Vec<f64>) =
+        rows.iter().map(|&i| (targets[i], solution.predictor[i])).unzip();
+    let record = match input.sample_weight {
+        None => score(task, &truth, &predicted, baseline),
+        Some(weights) => {
+            let weights: Vec<f64> = rows.iter().map(|&i| weights[i]).collect();
+            weighted_score(task, &truth, &predicted, &weights, baseline)
+        }
     };
-    let record = score(task, &truth, &predicted, baseline);
     Ok((Some(record), Some(Predictions { origin: PredictionOrigin::Test, truth, predicted })))
 }
 

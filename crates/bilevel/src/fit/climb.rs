@@ -23,7 +23,7 @@ use crate::data::Split;
 use crate::design::{Design, ScaledDesign};
 use crate::loss::Loss;
 use crate::lower::{Hyperparameters, SparseGlm};
-use crate::objective::{Pull, SplitObjective, mean_and_standard_error, tight};
+use crate::objective::{Counted, Pull, SplitObjective, ValidationSample, mean_and_standard_error, tight};
 use crate::outer::{
     Evaluation, Objective, OuterOptimizer, OuterResult, Progress, ScalarSearch, Step, StopReason,
 };
@@ -52,8 +52,7 @@ pub(super) struct Stage {
     pub(super) hyperparameters: Hyperparameters,
     /// (λ, α) of the splits: one for all, or one for each.
     of_splits: Vec<Hyperparameters>,
-    /// (row, loss, predictor) on the validation rows.
-    pub(super) samples: Vec<(u32, f64, f64)>,
+    pub(super) samples: Vec<ValidationSample>,
     pub(super) method: &'static str,
     /// Whether the scalar search has shown the point to be a minimum from both sides.
     pub(super) one_sided: Option<(f64, f64)>,
@@ -252,7 +251,7 @@ impl<'c, 'a, 'o, L: Loss, P: Penalty + Send> Climb<'c, 'a, 'o, L, P> {
         if self.interrupted {
             return Ok(best);
         }
-        let (maps, start) = self.free_maps(&best, kind);
+        let (maps, start) = self.free_maps(&best, &best.of_splits, kind);
         let method = self.method(kind, best.result.evaluation.support_size);
         let stage = self.stage(name, kind, maps, &method, start)?;
         let (_, error) = self.compare(&best, &stage);
@@ -261,7 +260,7 @@ impl<'c, 'a, 'o, L: Loss, P: Penalty + Send> Climb<'c, 'a, 'o, L, P> {
     }
 
     /// λ_g = (weight of the best stage)·e^{θ_g}, each split from its own weights, so that a start at θ = 0 has seen no validation rows.
-    fn free_maps(&self, best: &Stage, kind: WeightsKind) -> (Maps, Vec<f64>) {
+    fn free_maps(&self, best: &Stage, of_splits: &[Hyperparameters], kind: WeightsKind) -> (Maps, Vec<f64>) {
         let ridge = self.ridge;
         let groups = self.groups.clone().filter(|_| kind == WeightsKind::Group);
         let make = |at: &Hyperparameters| -> Box<dyn Parametrization> {
@@ -278,7 +277,7 @@ impl<'c, 'a, 'o, L: Loss, P: Penalty + Send> Climb<'c, 'a, 'o, L, P> {
         if let (Ridge::Learned { .. }, Some(last)) = (ridge, start.last_mut()) {
             *last = best.hyperparameters.ridge.max(f64::MIN_POSITIVE).ln();
         }
-        (Maps { of_splits: best.of_splits.iter().map(make).collect(), of_final }, start)
+        (Maps { of_splits: of_splits.iter().map(make).collect(), of_final }, start)
     }
 
     /// Minimizes over one parametrization and evaluates the answer once more, live and tight, for what the journal does not hold.
@@ -349,11 +348,7 @@ impl<'c, 'a, 'o, L: Loss, P: Penalty + Send> Climb<'c, 'a, 'o, L, P> {
             kind,
             hyperparameters: of_final.hyperparameters(&result.theta),
             result: OuterResult { evaluation, ..result },
-            samples: {
-                let mut samples = self.objective.validation_samples();
-                samples.sort_by_key(|s| s.0);
-                samples
-            },
+            samples: self.objective.validation_samples(),
             of_splits,
             method: label,
             one_sided,
@@ -389,7 +384,9 @@ impl<'c, 'a, 'o, L: Loss, P: Penalty + Send> Climb<'c, 'a, 'o, L, P> {
 
     /// Whether `stage` improves on `best` by more than the standard error of the difference, paired over validation samples; and that error.
     fn compare(&self, best: &Stage, stage: &Stage) -> (bool, f64) {
-        let differences = best.samples.iter().zip(&stage.samples).map(|(a, b)| a.1 - b.1);
+        let pairs = best.samples.iter().zip(&stage.samples);
+        let differences =
+            pairs.map(|(a, b)| Counted { row: a.row, weight: a.weight, value: a.loss - b.loss });
         let (_, error) = mean_and_standard_error(differences);
         let gain = best.result.evaluation.value - stage.result.evaluation.value;
         let noticeable = SMALLEST_GAIN * best.result.evaluation.value.abs();
@@ -422,12 +419,12 @@ pub(super) fn objective<'a, L: Loss, P: Penalty>(
     penalty: &'a P,
     factors: &[f64],
 ) -> Result<PhiOf<'a, L, P>> {
-    objective_over(prepared, &prepared.splits, settings, loss, penalty, factors)
+    objective_over(prepared, prepared.rows.splits.iter(), settings, loss, penalty, factors)
 }
 
 fn objective_over<'a, L: Loss, P: Penalty>(
     prepared: &'a Prepared<'a>,
-    splits: &'a [Split],
+    splits: impl ExactSizeIterator<Item = &'a Split>,
     settings: &FitSettings,
     loss: L,
     penalty: &'a P,
@@ -438,7 +435,7 @@ fn objective_over<'a, L: Loss, P: Penalty>(
     for split in splits {
         let lower =
             SparseGlm::new(&prepared.design, targets, &split.train, loss, penalty, settings.intercept)?;
-        parts.push((lower, ValidationLoss::new(loss, targets, &split.validation)));
+        parts.push((lower, ValidationLoss::of_split(loss, targets, split)));
     }
     let one = Weights::scalar(factors.to_vec(), Ridge::Fixed(0.0), f64::NEG_INFINITY, f64::INFINITY);
     Ok(SplitObjective::new(parts, Box::new(one)))

@@ -8,12 +8,13 @@ mod observer;
 mod prepare;
 mod record;
 mod replay;
+mod rows;
 mod score;
 mod settings;
 
 use std::time::Instant;
 
-use crate::data::Dataset;
+use crate::data::{Dataset, SplitRows};
 use crate::loss::{Logistic, Loss, Squared};
 use crate::lower::SparseGlm;
 use crate::penalty::{GroupL1, L1, Penalty};
@@ -27,7 +28,7 @@ pub use record::{
     Verdict, WeightsRecord,
 };
 pub use replay::resumable;
-pub use score::score;
+pub use score::{score, weighted_score};
 pub use settings::{FitSettings, LossKind, OuterKind, PenaltyKind, WeightsKind};
 
 use climb::Climb;
@@ -43,12 +44,34 @@ pub struct FitInput<'a> {
     pub data: &'a Dataset,
     /// A test set from elsewhere. With [`FitSettings::test_fraction`] it must be `None`.
     pub test: Option<&'a Dataset>,
+    /// How much each sample counts (length n, finite, at least 0): a weight of 2 is the same as a row listed twice, a weight of 0 as an absent row,
+    /// in training, criterion, standard errors, scales and scores. `None`: once. A test set from elsewhere has no weights.
+    pub sample_weight: Option<&'a [f64]>,
+    /// The criterion's splits, in place of [`FitSettings::split`]: Φ is the mean over them, each counting alike. The final model is fitted on all
+    /// rows, in a split or not. `None`: as the settings say.
+    pub splits: Option<&'a [SplitRows]>,
     /// Group of each feature (length p, groups numbered from 0 without gaps), where weights or penalty need it.
     pub groups: Option<&'a [usize]>,
     /// Settings.
     pub settings: &'a FitSettings,
     /// Evaluations of an earlier, interrupted run with the same data and settings; empty for a new one.
     pub journal: &'a [JournalEntry],
+}
+
+impl<'a> FitInput<'a> {
+    /// Data and settings, and nothing of what else there may be.
+    pub fn new(name: &'a str, data: &'a Dataset, settings: &'a FitSettings) -> Self {
+        Self {
+            name,
+            data,
+            test: None,
+            sample_weight: None,
+            splits: None,
+            groups: None,
+            settings,
+            journal: &[],
+        }
+    }
 }
 
 /// Learns the regularization and fits the model.
@@ -59,7 +82,7 @@ pub struct FitInput<'a> {
 ///
 /// let data = regression(Shape { n_samples: 80, n_features: 20, n_informative: 3 }, 5.0, 0)?.data;
 /// let settings = FitSettings { weights: WeightsKind::Scalar, ..FitSettings::default() };
-/// let fit = fit(FitInput { name: "example", data: &data, test: None, groups: None, settings: &settings, journal: &[] }, &mut Silent)?;
+/// let fit = fit(FitInput::new("example", &data, &settings), &mut Silent)?;
 /// assert!(fit.record.certificate.relative_gap <= 1e-10);
 /// assert!(fit.model.support.len() < 20);
 /// # Ok::<(), bilevel::Error>(())
@@ -127,12 +150,12 @@ impl<'a> Job<'a> {
         let final_problem = SparseGlm::new(
             &prepared.design,
             targets,
-            &prepared.final_weights,
+            &prepared.rows.final_weights,
             loss,
             penalty,
             settings.intercept,
         )?;
-        let journal = Journal::new(self.input.journal);
+        let journal = Journal::new(self.input.journal, rows::fingerprint(&self.input));
         let groups = groups.map(<[usize]>::to_vec);
         let climb = Climb::new(
             prepared,

@@ -8,13 +8,13 @@ use crate::outer::Step;
 
 /// One evaluation of the objective, complete enough to be replayed.
 ///
-/// A fit is deterministic: given the same data, settings and journal it asks for the same evaluations in the same order. A resumed fit
+/// A fit is deterministic: given the same input and journal it asks for the same evaluations in the same order. A resumed fit
 /// reads the journaled ones instead of solving again, and goes on where the journal ends.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct JournalEntry {
     /// Name of the stage.
     pub stage: String,
-    /// Fingerprint of the evaluation's place in the search: stage, number within the stage, what was asked.
+    /// Fingerprint of the evaluation's place in the search (stage, number within the stage, what was asked) and of sample weights and splits.
     pub key: u64,
     /// Φ(θ), as the bits of the `f64` (exact in JSON, infinite values included).
     pub value_bits: u64,

@@ -1,27 +1,20 @@
-//! From data and settings to a problem: rows, splits, scales, blocks, factors.
+//! From data and settings to a problem: rows, scales, blocks, factors.
 
-use crate::data::{Dataset, Split, SplitSettings, Task, carve_fraction, kfold};
+use crate::data::{Dataset, SplitSettings, Task};
 use crate::design::{Design, DesignMatrix, ScaledDesign};
 use crate::lower::variance;
 use crate::parametrization::Ridge;
 use crate::penalty::Blocks;
 use crate::{Error, Result};
 
+use super::rows::Rows;
 use super::{FitInput, FitSettings, LossKind, OuterKind, PenaltyKind, WeightsKind};
 
 /// Everything about the rows and columns that does not depend on the loss.
 pub(super) struct Prepared<'a> {
     pub(super) data: &'a Dataset,
     pub(super) design: ScaledDesign<'a, Design>,
-    pub(super) splits: Vec<Split>,
-    /// For one split: the same training rows, with each half of its validation rows; empty for several splits.
-    pub(super) halves: Vec<Split>,
-    /// Weights of the rows in the final fit: all that are not kept for the test, or the training part of a hold-out.
-    pub(super) final_weights: Vec<f64>,
-    /// Rows of the test set, in the data itself.
-    pub(super) test_rows: Vec<usize>,
-    /// Rows of training and validation.
-    pub(super) development: Vec<usize>,
+    pub(super) rows: Rows,
     pub(super) loss: LossKind,
     pub(super) criterion_name: String,
 }
@@ -30,96 +23,33 @@ impl<'a> Prepared<'a> {
     pub(super) fn new(input: &FitInput<'a>) -> Result<Self> {
         let (data, settings) = (input.data, input.settings);
         check(settings, input.groups.is_some())?;
-        check_magnitudes(data)?;
         let loss = resolve_loss(settings.loss, data.target.task())?;
         if settings.test_fraction.is_some() && input.test.is_some() {
             return Err(Error::setting("test fraction", "a test set as well", "one of the two"));
         }
-        let (development, validation, test_rows) = rows(data, settings)?;
-        let splits = splits(data, settings, &development, &validation)?;
-        let halves = match splits.as_slice() {
-            [only] => halves(only),
-            _ => Vec::new(),
-        };
-        let final_weights = match settings.split {
-            SplitSettings::Folds(_) => uniform(data.n_samples(), &development),
-            SplitSettings::Holdout(_) | SplitSettings::Validation(_) => splits[0].train.clone(),
-        };
-        let scale = settings.standardize.then(|| scales(data, &final_weights, settings.intercept));
-        let measure = if loss == LossKind::Logistic { "log-loss" } else { "squared error (halved)" };
-        let criterion_name = match settings.split {
-            SplitSettings::Folds(k) => format!("{k}-fold cross-validated {measure}"),
-            SplitSettings::Holdout(_) => format!("hold-out {measure}"),
-            SplitSettings::Validation(_) => format!("validation {measure}"),
-        };
-        let development = development.into_iter().chain(validation).collect();
+        let rows = Rows::new(input, loss == LossKind::Logistic && settings.intercept)?;
+        check_magnitudes(data, input.sample_weight)?;
+        let scale = settings.standardize.then(|| scales(data, &rows.final_weights, settings.intercept));
+        let criterion_name = criterion_name(input, loss);
         let design = ScaledDesign::new(&data.design, scale);
-        Ok(Self { data, design, splits, halves, final_weights, test_rows, development, loss, criterion_name })
+        Ok(Self { data, design, rows, loss, criterion_name })
     }
 
     /// Whether samples outnumber features in the final fit: how far down λ is worth searching.
     pub(super) fn is_tall(&self) -> bool {
-        self.final_weights.iter().filter(|w| **w > 0.0).count() > self.data.n_features()
+        self.rows.final_weights.iter().filter(|w| **w > 0.0).count() > self.data.n_features()
     }
 }
 
-/// (training pool, fixed validation rows, test rows).
-fn rows(data: &Dataset, settings: &FitSettings) -> Result<(Vec<usize>, Vec<usize>, Vec<usize>)> {
-    let n = data.n_samples();
-    let n_validation = match settings.split {
-        SplitSettings::Validation(count) => count,
-        _ => 0,
-    };
-    if n_validation >= n || matches!(settings.split, SplitSettings::Validation(0)) {
-        let found = format!("{n_validation} validation rows out of {n}");
-        return Err(Error::setting("validation", found, "at least one row on either side"));
+fn criterion_name(input: &FitInput<'_>, loss: LossKind) -> String {
+    let measure = if loss == LossKind::Logistic { "log-loss" } else { "squared error (halved)" };
+    match (input.splits, input.settings.split) {
+        (Some([_]), _) => format!("{measure} on a given split"),
+        (Some(given), _) => format!("{measure} over {} given splits", given.len()),
+        (None, SplitSettings::Folds(k)) => format!("{k}-fold cross-validated {measure}"),
+        (None, SplitSettings::Holdout(_)) => format!("hold-out {measure}"),
+        (None, SplitSettings::Validation(_)) => format!("validation {measure}"),
     }
-    let pool: Vec<usize> = (0..n - n_validation).collect();
-    let validation = (n - n_validation..n).collect();
-    Ok(match settings.test_fraction {
-        None => (pool, validation, Vec::new()),
-        Some(fraction) => {
-            // Another stream than the folds', so that the test set does not follow the fold structure.
-            let (kept, test) =
-                carve_fraction(&data.target, &pool, fraction, settings.seed ^ 0x7e57, "test fraction")?;
-            (kept, validation, test)
-        }
-    })
-}
-
-fn splits(
-    data: &Dataset,
-    settings: &FitSettings,
-    pool: &[usize],
-    validation: &[usize],
-) -> Result<Vec<Split>> {
-    Ok(match settings.split {
-        SplitSettings::Folds(k) => kfold(&data.target, pool, k, settings.seed)?,
-        SplitSettings::Validation(_) => vec![Split::from_rows(data.n_samples(), pool, validation)?],
-        SplitSettings::Holdout(fraction) => {
-            let (train, held_out) = carve_fraction(&data.target, pool, fraction, settings.seed, "holdout")?;
-            vec![Split::from_rows(data.n_samples(), &train, &held_out)?]
-        }
-    })
-}
-
-/// The split twice, with every other validation row; empty if there are fewer than two of them.
-fn halves(split: &Split) -> Vec<Split> {
-    let rows: Vec<usize> = (0..split.validation.len()).filter(|&i| split.validation[i] > 0.0).collect();
-    if rows.len() < 2 {
-        return Vec::new();
-    }
-    let half = |parity: usize| {
-        let taken: Vec<usize> = rows.iter().copied().skip(parity).step_by(2).collect();
-        Split { train: split.train.clone(), validation: uniform(split.validation.len(), &taken) }
-    };
-    vec![half(0), half(1)]
-}
-
-fn uniform(n: usize, rows: &[usize]) -> Vec<f64> {
-    let mut weights = vec![0.0; n];
-    rows.iter().for_each(|&i| weights[i] = 1.0 / rows.len() as f64);
-    weights
 }
 
 /// 1/standard deviation of each column over the rows of the final fit (1/root mean square without an intercept); 1 for constant columns.
@@ -135,21 +65,25 @@ fn scales(data: &Dataset, weights: &[f64], centered: bool) -> Vec<f64> {
 }
 
 /// Values whose products would overflow are refused (squared losses are squared once more for standard errors), and targets whose products
-/// would vanish.
-fn check_magnitudes(data: &Dataset) -> Result<()> {
+/// would vanish. Rows of weight 0 may hold anything.
+fn check_magnitudes(data: &Dataset, sample_weight: Option<&[f64]>) -> Result<()> {
     const LARGEST: f64 = 1e75;
     let expected = "numbers whose fourth power can be represented; multiply them all by a constant";
-    let size = data.target.values().iter().fold(0.0_f64, |m, b| m.max(b.abs()));
+    let is_present: Vec<f64> = match sample_weight {
+        None => vec![1.0; data.n_samples()],
+        Some(weights) => weights.iter().map(|w| if *w > 0.0 { 1.0 } else { 0.0 }).collect(),
+    };
+    let present = data.target.values().iter().zip(&is_present).filter(|(_, s)| **s > 0.0);
+    let size = present.fold(0.0_f64, |m, (b, _)| m.max(b.abs()));
     if size > LARGEST || size > 0.0 && size < 1.0 / LARGEST {
         return Err(Error::data("target", format!("values up to {size:e}"), expected));
     }
-    let ones = vec![1.0; data.n_samples()];
     for j in 0..data.n_features() {
-        let square = data.design.column_weighted_square(j, &ones);
+        let square = data.design.column_weighted_square(j, &is_present);
         let mut vanishes = square < 1.0 / (LARGEST * LARGEST);
         if vanishes {
             let mut is_zero = true;
-            data.design.visit_column(j, |_, a| is_zero &= a == 0.0);
+            data.design.visit_column(j, |i, a| is_zero &= a == 0.0 || is_present[i] == 0.0);
             vanishes = !is_zero;
         }
         if vanishes || square > LARGEST * LARGEST {

@@ -69,6 +69,9 @@ pub struct CriterionRecord {
     pub value: f64,
     /// Standard error of the value over the validation samples.
     pub standard_error: f64,
+    /// How many splits were given in place of the settings' `split`; `None` if the rows were split as the settings say.
+    #[serde(default)]
+    pub given_splits: Option<usize>,
 }
 
 /// One point of the criterion as a function of one λ.
@@ -278,7 +281,10 @@ pub struct DataRecord {
     pub sparse: bool,
     /// Rows of the test set.
     pub n_test: usize,
-    /// 16 hexadecimal digits, FNV-1a of matrix and target.
+    /// Whether the samples had weights of their own.
+    #[serde(default)]
+    pub weighted: bool,
+    /// 16 hexadecimal digits, FNV-1a of matrix and target, and of sample weights and splits where they were given.
     pub fingerprint: String,
 }
 

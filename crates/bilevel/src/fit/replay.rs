@@ -31,11 +31,13 @@ pub fn resumable(journal: &[JournalEntry]) -> &[JournalEntry] {
 pub(super) struct Journal<'j> {
     entries: &'j [JournalEntry],
     position: usize,
+    /// Of what was given beside data and settings: it is part of every key.
+    inputs: u64,
 }
 
 impl<'j> Journal<'j> {
-    pub(super) fn new(entries: &'j [JournalEntry]) -> Self {
-        Self { entries: resumable(entries), position: 0 }
+    pub(super) fn new(entries: &'j [JournalEntry], inputs: u64) -> Self {
+        Self { entries: resumable(entries), position: 0, inputs }
     }
 }
 
@@ -52,6 +54,7 @@ impl<M: LowerLevel + Send, C: Criterion + Send> Journaled<'_, '_, '_, M, C> {
     fn key(&self, request: Request) -> u64 {
         let mut hash = Fnv::default();
         self.stage.bytes().for_each(|b| hash.add(u64::from(b)));
+        hash.add(self.journal.inputs);
         hash.add(self.evaluations);
         hash.add(self.objective.n_parameters() as u64);
         hash.add(u64::from(request.gradient));

@@ -17,74 +17,102 @@ use super::ScoreRecord;
 /// assert_eq!(score.accuracy, Some(2.0 / 3.0));
 /// ```
 pub fn score(task: Task, truth: &[f64], predicted: &[f64], baseline: f64) -> ScoreRecord {
+    weighted_score(task, truth, predicted, &vec![1.0; truth.len()], baseline)
+}
+
+/// The same with `weights` (as many as samples, at least 0): a weight of 2 is the same as a sample listed twice.
+pub fn weighted_score(
+    task: Task,
+    truth: &[f64],
+    predicted: &[f64],
+    weights: &[f64],
+    baseline: f64,
+) -> ScoreRecord {
+    let scored = Scored { truth, predicted, weights, total: weights.iter().sum() };
     match task {
-        Task::Regression => regression(truth, predicted, baseline),
-        Task::Classification => classification(truth, predicted, baseline),
+        Task::Regression => regression(&scored, baseline),
+        Task::Classification => classification(&scored, baseline),
     }
 }
 
-fn mean(values: impl Iterator<Item = f64>, count: usize) -> f64 {
-    values.sum::<f64>() / count.max(1) as f64
+/// Samples with their predictions and weights.
+struct Scored<'a> {
+    truth: &'a [f64],
+    predicted: &'a [f64],
+    weights: &'a [f64],
+    total: f64,
 }
 
-fn regression(truth: &[f64], predicted: &[f64], baseline: f64) -> ScoreRecord {
-    let n = truth.len();
-    let loss = mean(truth.iter().zip(predicted).map(|(&b, &z)| Squared.value(b, z)), n);
-    let center = mean(truth.iter().copied(), n);
-    let variance = mean(truth.iter().map(|b| (b - center) * (b - center)), n);
+impl Scored<'_> {
+    fn sum(&self, value: impl Fn(f64, f64) -> f64) -> f64 {
+        let samples = self.truth.iter().zip(self.predicted).zip(self.weights);
+        samples.map(|((&b, &z), w)| w * value(b, z)).sum()
+    }
+
+    fn mean(&self, value: impl Fn(f64, f64) -> f64) -> f64 {
+        if self.total > 0.0 { self.sum(value) / self.total } else { 0.0 }
+    }
+
+    /// The weight of the samples of which `condition` holds.
+    fn count(&self, condition: impl Fn(f64, f64) -> bool) -> f64 {
+        self.sum(|b, z| if condition(b, z) { 1.0 } else { 0.0 })
+    }
+}
+
+fn regression(scored: &Scored<'_>, baseline: f64) -> ScoreRecord {
+    let loss = scored.mean(|b, z| Squared.value(b, z));
+    let center = scored.mean(|b, _| b);
+    let variance = scored.mean(|b, _| (b - center) * (b - center));
     ScoreRecord {
-        n_samples: n,
+        n_samples: scored.truth.len(),
         loss,
-        baseline_loss: mean(truth.iter().map(|&b| Squared.value(b, baseline)), n),
+        baseline_loss: scored.mean(|b, _| Squared.value(b, baseline)),
         mean_squared_error: Some(2.0 * loss),
         r2: (variance > 0.0).then(|| 1.0 - 2.0 * loss / variance),
         ..ScoreRecord::default()
     }
 }
 
-fn classification(truth: &[f64], predicted: &[f64], baseline: f64) -> ScoreRecord {
-    let n = truth.len();
-    let count = |condition: &dyn Fn(f64, f64) -> bool| {
-        truth.iter().zip(predicted).filter(|(b, z)| condition(**b, **z)).count() as f64
-    };
-    let true_positive = count(&|b, z| b > 0.0 && z > 0.0);
-    let false_positive = count(&|b, z| b < 0.0 && z > 0.0);
-    let false_negative = count(&|b, z| b > 0.0 && z <= 0.0);
-    let positive = count(&|b, _| b > 0.0);
+fn classification(scored: &Scored<'_>, baseline: f64) -> ScoreRecord {
+    let total = scored.total;
+    let true_positive = scored.count(|b, z| b > 0.0 && z > 0.0);
+    let false_positive = scored.count(|b, z| b < 0.0 && z > 0.0);
+    let false_negative = scored.count(|b, z| b > 0.0 && z <= 0.0);
+    let positive = scored.count(|b, _| b > 0.0);
     let denominator = 2.0 * true_positive + false_positive + false_negative;
     let majority_is_positive = baseline > 0.0;
-    let majority = if majority_is_positive { positive } else { n as f64 - positive };
+    let majority = if majority_is_positive { positive } else { total - positive };
     ScoreRecord {
-        n_samples: n,
-        loss: mean(truth.iter().zip(predicted).map(|(&b, &z)| Logistic.value(b, z)), n),
-        baseline_loss: mean(truth.iter().map(|&b| Logistic.value(b, baseline)), n),
-        accuracy: (n > 0).then(|| (n as f64 - false_positive - false_negative) / n as f64),
-        baseline_accuracy: (n > 0).then(|| majority / n as f64),
+        n_samples: scored.truth.len(),
+        loss: scored.mean(|b, z| Logistic.value(b, z)),
+        baseline_loss: scored.mean(|b, _| Logistic.value(b, baseline)),
+        accuracy: (total > 0.0).then(|| (total - false_positive - false_negative) / total),
+        baseline_accuracy: (total > 0.0).then(|| majority / total),
         f1: (denominator > 0.0).then(|| 2.0 * true_positive / denominator),
-        auc: auc(truth, predicted),
+        auc: auc(scored),
         ..ScoreRecord::default()
     }
 }
 
 /// Area under the ROC curve, as the Mann–Whitney statistic with half counts for ties; `None` with one class.
-fn auc(truth: &[f64], predicted: &[f64]) -> Option<f64> {
+fn auc(scored: &Scored<'_>) -> Option<f64> {
+    let Scored { truth, predicted, weights, total } = *scored;
     let mut order: Vec<usize> = (0..truth.len()).collect();
     order.sort_by(|&a, &b| predicted[a].total_cmp(&predicted[b]));
-    let positive = truth.iter().filter(|b| **b > 0.0).count() as f64;
-    let negative = truth.len() as f64 - positive;
-    if positive == 0.0 || negative == 0.0 {
+    let positive = scored.count(|b, _| b > 0.0);
+    let negative = total - positive;
+    if !(positive > 0.0 && negative > 0.0) {
         return None;
     }
-    let (mut rank_sum, mut first) = (0.0, 0);
-    while first < order.len() {
-        let tied =
-            order[first..].iter().take_while(|&&i| predicted[i] == predicted[order[first]]).count().max(1);
-        let middle_rank = first as f64 + (tied as f64 + 1.0) / 2.0;
-        rank_sum +=
-            middle_rank * order[first..first + tied].iter().filter(|&&i| truth[i] > 0.0).count() as f64;
-        first += tied;
+    let (mut wins, mut negative_below) = (0.0, 0.0);
+    for tied in order.chunk_by(|&a, &b| predicted[a] == predicted[b]) {
+        let weight = |of_positive: bool| -> f64 {
+            tied.iter().filter(|&&i| (truth[i] > 0.0) == of_positive).map(|&i| weights[i]).sum()
+        };
+        wins += weight(true) * (negative_below + 0.5 * weight(false));
+        negative_below += weight(false);
     }
-    Some((rank_sum - positive * (positive + 1.0) / 2.0) / (positive * negative))
+    Some(wins / (positive * negative))
 }
 
 #[cfg(test)]
@@ -93,9 +121,20 @@ mod tests {
 
     #[test]
     fn ties_count_half_in_the_area_under_the_curve() {
+        let auc = |truth: &[f64], predicted: &[f64]| score(Task::Classification, truth, predicted, 0.0).auc;
         assert_eq!(auc(&[1.0, -1.0], &[0.3, 0.3]), Some(0.5));
         assert_eq!(auc(&[1.0, -1.0, 1.0, -1.0], &[0.9, 0.1, 0.4, 0.4]), Some(0.875));
         assert_eq!(auc(&[1.0, 1.0], &[0.1, 0.2]), None);
+    }
+
+    #[test]
+    fn a_weight_of_two_scores_like_a_sample_listed_twice_and_one_of_zero_like_none() {
+        let (truth, predicted) = ([1.0, -1.0, 1.0, -1.0], [0.9, 0.1, -0.4, 0.4]);
+        let (listed, of_listed) = ([1.0, 1.0, -1.0, 1.0], [0.9, 0.9, 0.1, -0.4]);
+        for task in [Task::Regression, Task::Classification] {
+            let weighted = weighted_score(task, &truth, &predicted, &[2.0, 1.0, 1.0, 0.0], 0.2);
+            assert_eq!(weighted, score(task, &listed, &of_listed, 0.2));
+        }
     }
 
     #[test]

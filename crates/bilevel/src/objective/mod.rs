@@ -9,6 +9,7 @@
 
 mod gauss_newton;
 mod pull;
+mod standard_error;
 mod stationarity;
 
 use rayon::prelude::*;
@@ -23,6 +24,7 @@ use crate::outer::{Evaluation, ModelStep, Objective, Request, SmoothedObjective}
 use crate::parametrization::Parametrization;
 
 pub use pull::Pull;
+pub(crate) use standard_error::{Counted, mean_and_standard_error};
 pub use stationarity::{Slopes, Steepest};
 
 /// One split: a lower-level problem on its training rows and a criterion on its validation rows.
@@ -47,6 +49,21 @@ pub struct SplitObjective<M, C> {
     model: Option<gauss_newton::Model>,
     /// A penalty on θ itself.
     pull: Option<Pull>,
+}
+
+/// One validation row of one split.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ValidationSample {
+    /// The row, counted from 0.
+    pub row: u32,
+    /// The split, counted from 0.
+    pub split: u32,
+    /// How many samples the row stands for; 1 without sample weights.
+    pub weight: f64,
+    /// Its loss.
+    pub loss: f64,
+    /// Its linear predictor, from a model that did not train on it.
+    pub predictor: f64,
 }
 
 /// The entry of split k, where there may be one for all.
@@ -166,13 +183,19 @@ impl<M: LowerLevel + Send, C: Criterion + Send> SplitObjective<M, C> {
         self.parts.iter().map(|part| &part.lower)
     }
 
-    /// (row, validation loss, predictor) of the last evaluation, over all splits.
-    pub fn validation_samples(&self) -> Vec<(u32, f64, f64)> {
-        let of_part = |part: &Part<M, C>| -> Vec<(u32, f64, f64)> {
-            let Some(solution) = &part.solution else { return Vec::new() };
-            part.measured.samples.iter().map(|&(i, loss)| (i, loss, solution.predictor[i as usize])).collect()
-        };
-        self.parts.iter().filter(|part| part.active).flat_map(of_part).collect()
+    /// The validation rows at the last evaluation, over all splits; by row, and by split where several look at one row.
+    pub fn validation_samples(&self) -> Vec<ValidationSample> {
+        let mut samples = Vec::new();
+        for (k, part) in self.parts.iter().enumerate().filter(|(_, part)| part.active) {
+            let Some(solution) = &part.solution else { continue };
+            let split = u32::try_from(k).unwrap_or(u32::MAX);
+            samples.extend(part.measured.samples.iter().map(|s| {
+                let predictor = solution.predictor[s.row as usize];
+                ValidationSample { row: s.row, split, weight: s.weight, loss: s.loss, predictor }
+            }));
+        }
+        samples.sort_by_key(|s| s.row);
+        samples
     }
 
     /// Solves all lower levels at θ, unless they are solved there well enough already.
@@ -250,7 +273,7 @@ impl<M: LowerLevel + Send, C: Criterion + Send> Objective for SplitObjective<M, 
         let share = 1.0 / contributions.len() as f64;
         let mut evaluation = Evaluation {
             value: 0.0,
-            standard_error: standard_error(&self.validation_samples()),
+            standard_error: mean_and_standard_error(self.validation_samples().iter().map(Counted::loss)).1,
             gradient: if request.gradient { vec![0.0; theta.len()] } else { Vec::new() },
             gradient_error_bound: 0.0,
             relative_gap: self.active_solutions().map(|s| s.relative_gap).fold(0.0, f64::max),
@@ -295,22 +318,6 @@ impl<D: DesignMatrix, L: Loss, C: Criterion + Send> SmoothedObjective
 
 fn support_size(solution: &Solution) -> f64 {
     solution.coefficients.iter().filter(|y| **y != 0.0).count() as f64
-}
-
-/// Standard error of the mean loss over the validation samples.
-fn standard_error(samples: &[(u32, f64, f64)]) -> f64 {
-    mean_and_standard_error(samples.iter().map(|s| s.1)).1
-}
-
-/// Mean of the values and its standard error s/√m; the error is 0 for fewer than two values.
-pub(crate) fn mean_and_standard_error(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
-    let (count, sum) = values.clone().fold((0.0_f64, 0.0), |(n, s), v| (n + 1.0, s + v));
-    let mean = sum / count.max(1.0);
-    if count < 2.0 {
-        return (mean, 0.0);
-    }
-    let square: f64 = values.map(|v| (v - mean) * (v - mean)).sum();
-    (mean, (square / (count - 1.0) / count).sqrt())
 }
 
 /// The request that asks for everything as exactly as possible.

@@ -1,8 +1,10 @@
 //! Whether thousands of weights help on validation rows that did not choose them.
 
 use crate::Result;
+use crate::data::Split;
 use crate::loss::Loss;
-use crate::objective::{mean_and_standard_error, tight};
+use crate::lower::Hyperparameters;
+use crate::objective::{ValidationSample, tight};
 use crate::outer::{Objective, Request};
 use crate::penalty::Penalty;
 
@@ -13,7 +15,7 @@ impl<'a, L: Loss, P: Penalty + Send> Climb<'_, 'a, '_, L, P> {
     /// Whether many weights help on rows that did not choose them.
     ///
     /// A criterion that thousands of weights were fitted to says nothing about them. So the weights are learned on one half of the splits (of
-    /// the validation rows, for a hold-out) and judged on the other, and the other way round; they survive if the two judgements together improve
+    /// the validation rows, for a hold-out or where splits share them) and judged on the other, and the other way round; they survive if the two judgements together improve
     /// on the best stage by more than the standard error of the difference, paired over the validation rows.
     pub(super) fn survives_cross_fitting(
         &mut self,
@@ -21,33 +23,42 @@ impl<'a, L: Loss, P: Penalty + Send> Climb<'_, 'a, '_, L, P> {
         kind: WeightsKind,
         name: &str,
     ) -> Result<bool> {
-        let whole = if self.prepared.halves.is_empty() { None } else { Some(self.swap_in_halves(best)?) };
-        let survives = self.cross_fit(best, kind, name);
-        if let Some(whole) = whole {
-            self.objective = whole;
-        } else {
+        let Some(halves) = &self.prepared.rows.halves else {
+            let survives = self.cross_fit(best, &best.of_splits, kind, name);
             self.objective.set_active(&vec![true; self.objective.n_splits()])?;
+            return survives;
+        };
+        if halves.is_empty() {
+            return Ok(false);
         }
+        let of_halves = match best.of_splits.as_slice() {
+            [_] => best.of_splits.clone(),
+            several => halves.iter().map(|(k, _)| several[*k].clone()).collect(),
+        };
+        let whole = self.swap_in(halves)?;
+        let survives = self.cross_fit(best, &of_halves, kind, name);
+        self.objective = whole;
         survives
     }
 
-    /// Puts an objective over the two halves of a hold-out in the place of the objective, which is returned.
-    fn swap_in_halves(&mut self, best: &Stage) -> Result<PhiOf<'a, L, P>> {
-        let mut halves = objective_over(
-            self.prepared,
-            &self.prepared.halves,
-            self.settings,
-            self.loss,
-            self.penalty,
-            &self.factors,
-        )?;
-        let start = self.objective.solutions().next().cloned();
-        halves.forget_all_but(start.map(|s| vec![s; self.prepared.halves.len()]));
-        debug_assert_eq!(best.of_splits.len(), 1);
-        Ok(std::mem::replace(&mut self.objective, halves))
+    /// Puts an objective over the halves of the splits in the place of the objective, which is returned.
+    fn swap_in(&mut self, halves: &'a [(usize, Split)]) -> Result<PhiOf<'a, L, P>> {
+        let splits = halves.iter().map(|(_, half)| half);
+        let mut objective =
+            objective_over(self.prepared, splits, self.settings, self.loss, self.penalty, &self.factors)?;
+        let solutions: Vec<_> = self.objective.solutions().collect();
+        let start = |(k, _): &(usize, Split)| solutions.get(*k).map(|&s| s.clone());
+        objective.forget_all_but(halves.iter().map(start).collect());
+        Ok(std::mem::replace(&mut self.objective, objective))
     }
 
-    fn cross_fit(&mut self, best: &Stage, kind: WeightsKind, name: &str) -> Result<bool> {
+    fn cross_fit(
+        &mut self,
+        best: &Stage,
+        of_splits: &[Hyperparameters],
+        kind: WeightsKind,
+        name: &str,
+    ) -> Result<bool> {
         let count = self.objective.n_splits();
         let mut judged = Vec::with_capacity(best.samples.len());
         let mut last = None;
@@ -57,7 +68,7 @@ impl<'a, L: Loss, P: Penalty + Send> Climb<'_, 'a, '_, L, P> {
                 if k % 2 == half { judges[k] = true } else { learns[k] = true }
             }
             self.objective.set_active(&learns)?;
-            let (maps, start) = self.free_maps(best, kind);
+            let (maps, start) = self.free_maps(best, of_splits, kind);
             let method = self.method(kind, best.result.evaluation.support_size);
             let stage = self.stage(&format!("{name}, half {}", half + 1), kind, maps, &method, start)?;
             self.objective.set_active(&judges)?;
@@ -73,12 +84,29 @@ impl<'a, L: Loss, P: Penalty + Send> Climb<'_, 'a, '_, L, P> {
             }
         }
         let Some(mut stage) = last else { return Ok(false) };
-        stage.result.evaluation.value = mean_and_standard_error(judged.iter().map(|s| s.1)).0;
         let complete = judged.len() == best.samples.len();
-        judged.sort_by_key(|s| s.0);
-        stage.samples = judged;
+        // The halves of a split have other numbers than the split, but stay in the same order.
+        judged.sort_by_key(|s| (s.row, s.split));
+        let pairs = best.samples.iter().zip(&judged);
+        stage.samples = pairs.map(|(b, j)| ValidationSample { loss: j.loss, ..*b }).collect();
+        stage.result.evaluation.value = mean_over_splits(&stage.samples);
         let (survives, error) = self.compare(best, &stage);
         self.record(&format!("{name}, cross-fitted"), &stage, error, false);
         Ok(survives && complete)
     }
+}
+
+/// The mean over splits of the mean losses over their rows.
+fn mean_over_splits(samples: &[ValidationSample]) -> f64 {
+    let mut sums: Vec<(f64, f64)> = Vec::new();
+    for sample in samples {
+        let k = sample.split as usize;
+        if sums.len() <= k {
+            sums.resize(k + 1, (0.0, 0.0));
+        }
+        sums[k].0 += sample.weight * sample.loss;
+        sums[k].1 += sample.weight;
+    }
+    let means: Vec<f64> = sums.into_iter().filter(|s| s.1 > 0.0).map(|(sum, weight)| sum / weight).collect();
+    means.iter().sum::<f64>() / means.len().max(1) as f64
 }

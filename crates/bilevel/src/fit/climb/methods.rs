@@ -30,8 +30,8 @@ impl<L: Loss, P: Penalty + Send> Climb<'_, '_, '_, L, P> {
         settings.accuracy.current.adjoint_residual = 1e-4;
         // Looking for dips between the points of the walk costs about twenty tight solves; where those are dear, the walk itself is fine enough,
         // and so are seven digits of the criterion, which has three.
-        let entries = self.prepared.design.n_stored() * self.prepared.splits.len();
-        let (n, p) = (self.prepared.design.n_rows(), self.prepared.design.n_columns());
+        let entries = self.prepared.design.n_stored() * self.prepared.rows.splits.len();
+        let (n, p) = (self.prepared.rows.len(), self.prepared.design.n_columns());
         if entries as f64 * n.min(p) as f64 <= WALKED_WORK {
             let smallest_support = INTERPOLATION * n.min(p) as f64;
             settings.early_stop = Some(EarlyStop { smallest_support, ..EarlyStop::default() });
@@ -52,8 +52,8 @@ impl<L: Loss, P: Penalty + Send> Climb<'_, '_, '_, L, P> {
         if self.settings.weights != WeightsKind::Auto {
             return limit;
         }
-        let work =
-            (self.prepared.design.n_stored() * self.prepared.splits.len()) as f64 * support_size.max(1.0);
+        let work = (self.prepared.design.n_stored() * self.prepared.rows.splits.len()) as f64
+            * support_size.max(1.0);
         let affordable = (limit as f64 * AFFORDABLE_WORK / work).ceil();
         limit.min(affordable as usize)
     }
