@@ -7,8 +7,8 @@ use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::{Duration, Instant};
 
 use bilevel::Result;
 use bilevel::fit::Observer;
@@ -19,6 +19,8 @@ use crate::error::{bug, exception};
 
 /// Time between two looks at Python's signals.
 const SIGNALS_EVERY: Duration = Duration::from_millis(50);
+/// Time that interrupted work has to end.
+const LEAVE_WITHIN: Duration = Duration::from_millis(100);
 
 /// What a running fit reports.
 enum Report<T> {
@@ -43,9 +45,6 @@ impl<T: Send> Observer for Reporter<T> {
     }
 
     fn on_step(&mut self, step: &Step) -> ControlFlow<()> {
-        if self.stop.load(Ordering::Relaxed) {
-            return ControlFlow::Break(());
-        }
         if !self.listening {
             return ControlFlow::Continue(());
         }
@@ -55,6 +54,33 @@ impl<T: Send> Observer for Reporter<T> {
             return ControlFlow::Break(());
         }
         wait.recv().unwrap_or(ControlFlow::Break(()))
+    }
+
+    fn is_interrupted(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+}
+
+/// Threads for a computation: those asked for, or a pool of its own in a forked process, where the threads of the shared pool do not exist.
+pub(crate) fn threads(asked: Option<usize>) -> Option<usize> {
+    static FIRST_PROCESS: OnceLock<u32> = OnceLock::new();
+    let here = std::process::id();
+    if *FIRST_PROCESS.get_or_init(|| here) == here {
+        return asked;
+    }
+    asked.or_else(|| std::thread::available_parallelism().ok().map(Into::into))
+}
+
+/// Runs `work` on the shared pool of threads, or on one of its own in a forked process.
+pub(crate) fn in_pool<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    let Some(count) = threads(None) else { return work() };
+    match rayon::ThreadPoolBuilder::new().num_threads(count).build() {
+        Ok(pool) => pool.install(work),
+        Err(e) => Err(bilevel::Error::setting(
+            "threads",
+            format!("{count} ({e})"),
+            "threads that the system can start",
+        )),
     }
 }
 
@@ -73,12 +99,28 @@ pub(crate) fn run<T: Send + 'static>(
         let outcome = catch_unwind(AssertUnwindSafe(|| work(&mut reporter)));
         let _ = sender.send(Report::Done(outcome));
     })?;
-    let outcome = listen(py, watcher, &Mutex::new(reports));
-    // Whatever ended the listening, nobody waits for the work any more.
-    stop.store(true, Ordering::Relaxed);
+    let reports = Mutex::new(reports);
+    let outcome = listen(py, watcher, &reports).inspect_err(|_| {
+        stop.store(true, Ordering::Relaxed);
+        py.detach(|| leave(&reports));
+    });
     match outcome? {
         Ok(answer) => answer.map_err(|e| exception(&e)),
         Err(panic) => Err(bug(panic.as_ref())),
+    }
+}
+
+/// Gives interrupted work a moment to end. It goes on to the end of the solve it is in, which may take longer; nobody waits for that, and what it
+/// reads is its own or kept alive by it.
+fn leave<T>(reports: &Mutex<Receiver<Report<T>>>) {
+    let Ok(reports) = reports.lock() else { return };
+    let until = Instant::now() + LEAVE_WITHIN;
+    while let Ok(report) = reports.recv_timeout(until.saturating_duration_since(Instant::now())) {
+        match report {
+            Report::Done(_) => return,
+            Report::Step(_, answer) => drop(answer.send(ControlFlow::Break(()))),
+            Report::Stage(..) => {}
+        }
     }
 }
 

@@ -7,12 +7,14 @@
 //! | `matrix.rs` | NumPy and SciPy arrays as design matrices |
 //! | `job.rs` | a computation on its own thread, without the GIL, while the calling thread listens for Ctrl-C |
 //! | `fit.rs` | `bilevel::fit::fit` |
+//! | `solve.rs` | the lower level alone |
 //! | `error.rs` | errors as exceptions |
 
 mod error;
 mod fit;
 mod job;
 mod matrix;
+mod solve;
 
 use pyo3::prelude::*;
 
@@ -23,6 +25,8 @@ mod _core {
     use super::fit::{Fit, fit};
     #[pymodule_export]
     use super::matrix::Matrix;
+    #[pymodule_export]
+    use super::solve::solve;
 
     use pyo3::prelude::*;
 

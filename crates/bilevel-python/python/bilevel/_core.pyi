@@ -31,6 +31,9 @@ class Matrix:
     @property
     def shape(self) -> tuple[int, int]:
         """(rows, columns)."""
+    @property
+    def addresses(self) -> list[int]:
+        """Where the matrix reads its values (and row indices)."""
 
 @final
 class Fit:
@@ -48,6 +51,9 @@ class Fit:
     @property
     def record(self) -> str:
         """The record as JSON."""
+    @staticmethod
+    def restore(fit: str, feature_weights: NDArray[np.float64], predictions: str) -> Fit:
+        """The inverse of pickling."""
 
 def fit(
     matrix: Matrix,
@@ -56,6 +62,23 @@ def fit(
     *,
     classes: bool = False,
     groups: Sequence[int] | None = None,
+    feature_names: Sequence[str] | None = None,
+    sample_weight: NDArray[np.float64] | None = None,
+    splits: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]] | None = None,
     watcher: Watcher | None = None,
 ) -> Fit:
     """Learn the regularization; settings as JSON, the target real or of -1 and +1."""
+
+def solve(
+    matrix: Matrix,
+    target: NDArray[np.float64],
+    lambda_: NDArray[np.float64],
+    *,
+    ridge: float,
+    classes: bool,
+    groups: Sequence[int] | None,
+    sample_weight: NDArray[np.float64],
+    intercept: bool,
+    tolerance: float,
+) -> tuple[NDArray[np.float64], float, float, float, float, int]:
+    """Coefficients, intercept, objective, duality gap, relative gap, iterations for given hyperparameters."""
