@@ -347,6 +347,7 @@ impl ModelArgs {
             penalty: self.penalty,
             weights: self.weights,
             outer: self.outer,
+            grid: None,
             policy: self.policy,
             band: self.band,
             split: data.split(),

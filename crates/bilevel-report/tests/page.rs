@@ -75,6 +75,8 @@ fn what_a_program_gave_beside_the_data_is_told() {
     let text = words(&fit);
     assert!(text.contains("by validation on 3 given splits"), "{text}");
     assert!(text.contains("Sample weights and splits were given from a program"), "{text}");
+    fit.record.settings.grid = Some(vec![0.1]);
+    assert!(words(&fit).contains("Sample weights, splits and values of λ were given from a program"));
 }
 
 #[test]

@@ -34,8 +34,12 @@ pub(crate) fn reproduce(fit: &Fit) -> Markup {
 fn given_from_a_program(fit: &Fit) -> Option<String> {
     let weights = fit.record.data.weighted.then_some("sample weights");
     let splits = fit.record.criterion.given_splits.map(|_| "splits");
-    let given: Vec<&str> = weights.into_iter().chain(splits).collect();
-    let mut text = given.join(" and ");
+    let grid = fit.record.settings.grid.as_ref().map(|_| "values of λ");
+    let given: Vec<&str> = weights.into_iter().chain(splits).chain(grid).collect();
+    let mut text = match given.as_slice() {
+        [first, second, third] => format!("{first}, {second} and {third}"),
+        up_to_two => up_to_two.join(" and "),
+    };
     text.get_mut(..1)?.make_ascii_uppercase();
     Some(text)
 }

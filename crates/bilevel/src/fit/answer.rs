@@ -16,8 +16,8 @@ use super::climb::{Lower, Stage, Summit};
 use super::prepare::Prepared;
 use super::rows;
 use super::{
-    CertificateRecord, CriterionRecord, DataRecord, Fit, FitInput, FitRecord, LowerLevelRecord, Model,
-    OuterRecord, PredictionOrigin, Predictions, SCHEMA_VERSION, ScoreRecord, SecondsRecord, Verdict,
+    CertificateRecord, CriterionRecord, DataRecord, Fit, FitInput, FitRecord, FitSettings, LowerLevelRecord,
+    Model, OuterRecord, PredictionOrigin, Predictions, SCHEMA_VERSION, ScoreRecord, SecondsRecord, Verdict,
     WeightsKind, WeightsRecord, score, weighted_score,
 };
 
@@ -67,7 +67,7 @@ pub(super) fn assemble<L: Loss, P: Penalty>(
         curve: summit.curve,
         weights: WeightsRecord {
             kind: best.kind,
-            lambda: one_lambda.then(|| best.result.theta[0].exp()),
+            lambda: one_lambda.then(|| lambda_at(settings, best.result.theta[0])),
             lambda_max: problem.lambda_max(&vec![1.0; penalty.blocks().len()]),
             ridge: best.hyperparameters.ridge,
             theta: if best.result.theta.len() <= LONGEST_THETA {
@@ -100,6 +100,12 @@ pub(super) fn assemble<L: Loss, P: Penalty>(
     };
     let feature_weights = feature_weights(prepared, penalty, &best.hyperparameters);
     Ok(Fit { model, record, feature_weights, predictions })
+}
+
+/// e^θ, or the value of a given grid that θ came from, to the last bit.
+fn lambda_at(settings: &FitSettings, theta: f64) -> f64 {
+    let given = settings.grid.iter().flatten().find(|lambda| lambda.ln() == theta);
+    given.copied().unwrap_or_else(|| theta.exp())
 }
 
 /// The solution in the units of the data.

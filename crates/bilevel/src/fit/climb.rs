@@ -25,7 +25,7 @@ use crate::loss::Loss;
 use crate::lower::{Hyperparameters, SparseGlm};
 use crate::objective::{Counted, Pull, SplitObjective, ValidationSample, mean_and_standard_error, tight};
 use crate::outer::{
-    Evaluation, Objective, OuterOptimizer, OuterResult, Progress, ScalarSearch, Step, StopReason,
+    Evaluation, Grid, Objective, OuterOptimizer, OuterResult, Progress, ScalarSearch, Step, StopReason,
 };
 use crate::parametrization::{Parametrization, Ridge, Weights};
 use crate::penalty::Penalty;
@@ -106,6 +106,8 @@ impl Maps {
 
 enum Method {
     Scalar(ScalarSearch),
+    /// Values of λ, decreasing.
+    Given(Grid, Vec<f64>),
     Other(Box<dyn OuterOptimizer>),
 }
 
@@ -131,7 +133,7 @@ impl<'c, 'a, 'o, L: Loss, P: Penalty + Send> Climb<'c, 'a, 'o, L, P> {
         let largest = of_splits.max(final_problem.lambda_max(&factors));
         let upper = if largest > 0.0 { largest.ln() } else { 0.0 };
         let depth: f64 = if prepared.is_tall() { 1e-6 } else { 1e-4 };
-        let range = (upper + depth.ln(), upper);
+        let range = methods::extent(settings).unwrap_or((upper + depth.ln(), upper));
         let ridge = prepare::ridge(settings, range.0, range.1);
         Ok(Self {
             prepared,
@@ -160,6 +162,7 @@ impl<'c, 'a, 'o, L: Loss, P: Penalty + Send> Climb<'c, 'a, 'o, L, P> {
         let scalar = self.scalar()?;
         let best = match self.settings.weights {
             WeightsKind::Scalar => scalar,
+            _ if self.settings.grid.is_some() => scalar,
             WeightsKind::Adaptive => self.adaptive(scalar, false)?,
             WeightsKind::Group | WeightsKind::Feature => self.free(scalar, self.settings.weights, false)?,
             WeightsKind::Auto if self.leaves_nothing(&scalar) => scalar,
@@ -200,6 +203,7 @@ impl<'c, 'a, 'o, L: Loss, P: Penalty + Send> Climb<'c, 'a, 'o, L, P> {
         let maps = Maps::same(|| Weights::scalar(factors.clone(), ridge, range.0, range.1));
         let own = self.settings.weights == WeightsKind::Scalar;
         let method = match self.settings.outer {
+            _ if self.settings.grid.is_some() => self.grid(),
             OuterKind::Lbfgs | OuterKind::GaussNewton | OuterKind::Nba | OuterKind::Ntrba if own => {
                 self.method(WeightsKind::Scalar, 0.0)
             }
@@ -331,8 +335,16 @@ impl<'c, 'a, 'o, L: Loss, P: Penalty + Send> Climb<'c, 'a, 'o, L, P> {
                 Method::Scalar(search) => {
                     let found = search.search(&mut journaled, &start, &mut monitor)?;
                     self.lambda_range = Some((found.scanned.0.exp(), found.scanned.1.exp()));
-                    self.curve = found.curve.iter().map(|s| curve_point(s.theta, &s.evaluation)).collect();
+                    self.curve =
+                        found.curve.iter().map(|s| curve_point(s.theta.exp(), &s.evaluation)).collect();
                     (found.outer, "scalar")
+                }
+                Method::Given(grid, lambdas) => {
+                    let points = lambdas.iter().map(|lambda| vec![lambda.ln()]).collect();
+                    let found = grid.search_points(&mut journaled, points, &mut monitor)?;
+                    let sampled = lambdas.iter().zip(&found.samples).rev();
+                    self.curve = sampled.map(|(&lambda, (_, e))| curve_point(lambda, e)).collect();
+                    (found.outer, grid.name())
                 }
                 Method::Other(method) => {
                     (method.minimize(&mut journaled, &start, &mut monitor)?, method.name())
@@ -471,9 +483,9 @@ fn step_record(stage: &str, progress: &Progress<'_>, one_lambda: bool, seconds: 
     }
 }
 
-fn curve_point(theta: f64, evaluation: &Evaluation) -> CurvePoint {
+fn curve_point(lambda: f64, evaluation: &Evaluation) -> CurvePoint {
     CurvePoint {
-        lambda: theta.exp(),
+        lambda,
         value: evaluation.value,
         standard_error: evaluation.standard_error,
         support_size: evaluation.support_size,

@@ -140,6 +140,9 @@ fn check(settings: &FitSettings, has_groups: bool) -> Result<()> {
             return Err(Error::setting("l2", l2, "the elastic-net penalty beside it"));
         }
     }
+    if let Some(grid) = &settings.grid {
+        check_grid(settings, grid)?;
+    }
     let needs_groups = settings.penalty == PenaltyKind::GroupL1 || settings.weights == WeightsKind::Group;
     if needs_groups && !has_groups {
         return Err(Error::setting(
@@ -152,6 +155,7 @@ fn check(settings: &FitSettings, has_groups: bool) -> Result<()> {
     let few_parameters = one_parameter || settings.weights == WeightsKind::Adaptive;
     let learns_ridge = settings.penalty == PenaltyKind::ElasticNet && settings.l2.is_none();
     match settings.outer {
+        _ if settings.grid.is_some() => Ok(()),
         OuterKind::Scalar if !one_parameter || learns_ridge => Err(Error::setting(
             "outer",
             "scalar",
@@ -162,6 +166,29 @@ fn check(settings: &FitSettings, has_groups: bool) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+fn check_grid(settings: &FitSettings, grid: &[f64]) -> Result<()> {
+    if grid.is_empty() {
+        return Err(Error::setting("grid", "no values", "at least one lambda"));
+    }
+    if let Some(bad) = grid.iter().find(|l| !(**l > 0.0 && l.is_finite())) {
+        return Err(Error::setting("grid", bad, "positive, finite values of lambda"));
+    }
+    let found = if !matches!(settings.weights, WeightsKind::Auto | WeightsKind::Scalar) {
+        "weights other than `scalar`"
+    } else if !matches!(settings.outer, OuterKind::Auto | OuterKind::Grid) {
+        "an outer method other than `grid`"
+    } else if settings.penalty == PenaltyKind::ElasticNet && settings.l2.is_none() {
+        "an elastic net that learns its l2"
+    } else {
+        return Ok(());
+    };
+    Err(Error::setting(
+        "grid",
+        found,
+        "one lambda to choose: scalar weights, and an elastic net only with a fixed l2",
+    ))
 }
 
 /// Blocks of the group penalty, or of group weights under another penalty.

@@ -81,6 +81,9 @@ pub struct FitSettings {
     pub weights: WeightsKind,
     /// Outer method; default `auto`.
     pub outer: OuterKind,
+    /// The λ at which the criterion of one λ is evaluated, in any order, instead of a search: each with a lower level as exact as `tolerance`, and
+    /// the best of them is the answer. Takes scalar weights (which `auto` then means) and the outer method `auto` or `grid`; default none.
+    pub grid: Option<Vec<f64>>,
     /// Policy at biactive coordinates; default self-consistent.
     pub policy: BiactivePolicy,
     /// Relative width of the band in which a coordinate counts as biactive; default 1e-8.
@@ -119,6 +122,7 @@ impl Default for FitSettings {
             penalty: PenaltyKind::L1,
             weights: WeightsKind::Auto,
             outer: OuterKind::Auto,
+            grid: None,
             policy: BiactivePolicy::SelfConsistent,
             band: Selection::BAND,
             split: SplitSettings::Folds(5),

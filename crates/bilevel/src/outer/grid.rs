@@ -72,21 +72,39 @@ impl Grid {
         if !start.is_empty() {
             search.begin(start)?;
         }
-        let mut samples = Vec::with_capacity(grid.len());
-        let mut reason = StopReason::SearchComplete;
-        for theta in grid {
-            let before = search.best_value();
-            let evaluation = search.value(&theta)?;
-            let accepted = evaluation.value < before;
-            let point = Point { theta, evaluation };
-            let told = search.report(&point, None, accepted).break_value();
-            samples.push((point.theta, point.evaluation));
-            if let Some(told) = told {
-                reason = told;
-                break;
-            }
-        }
+        let (mut samples, reason) = walk(&mut search, grid)?;
         tighten_contenders(&mut search, &mut samples)?;
+        Ok(GridResult { outer: search.finish(reason)?, samples })
+    }
+
+    /// Evaluates `points` (one value for each parameter), in their order and at the accuracy that the settings begin with, and no others. The
+    /// answer is the one with the smallest value, the first of equals.
+    ///
+    /// # Errors
+    /// As [`OuterOptimizer::minimize`]; also if there is no point, or one has another number of values or one that is not finite.
+    pub fn search_points(
+        &self,
+        objective: &mut dyn Objective,
+        points: Vec<Vec<f64>>,
+        monitor: &mut dyn Monitor,
+    ) -> Result<GridResult> {
+        let mut search = Search::new(objective, monitor, self.settings.selection, self.settings.accuracy)?;
+        let n = search.bounds.len();
+        let fits = |point: &Vec<f64>| point.len() == n && point.iter().all(|t| t.is_finite());
+        if points.is_empty() || !points.iter().all(fits) {
+            let found = format!("{} points", points.len());
+            return Err(Error::data(
+                "points of a grid search",
+                found,
+                format!("at least one, each of {n} finite numbers"),
+            ));
+        }
+        let (samples, reason) = walk(&mut search, points)?;
+        // `min_by` takes the first of equals.
+        let best = samples.iter().min_by(|a, b| a.1.value.total_cmp(&b.1.value));
+        if let Some((theta, evaluation)) = best.filter(|(_, evaluation)| evaluation.value.is_finite()) {
+            search.choose(theta, evaluation);
+        }
         Ok(GridResult { outer: search.finish(reason)?, samples })
     }
 
@@ -102,6 +120,26 @@ impl Grid {
             _ => Err(Error::data("parameters of a grid search", n.to_string(), "1 or 2")),
         }
     }
+}
+
+/// Points with their evaluations.
+type Samples = Vec<(Vec<f64>, Evaluation)>;
+
+/// Evaluates the points in their order, until the monitor says to stop.
+fn walk(search: &mut Search<'_>, points: Vec<Vec<f64>>) -> Result<(Samples, StopReason)> {
+    let mut samples = Vec::with_capacity(points.len());
+    for theta in points {
+        let before = search.best_value();
+        let evaluation = search.value(&theta)?;
+        let accepted = evaluation.value < before;
+        let point = Point { theta, evaluation };
+        let told = search.report(&point, None, accepted).break_value();
+        samples.push((point.theta, point.evaluation));
+        if let Some(told) = told {
+            return Ok((samples, told));
+        }
+    }
+    Ok((samples, StopReason::SearchComplete))
 }
 
 /// Evaluates those tightly whose value could, by its error, be below the best.

@@ -189,6 +189,12 @@ impl<'a> Search<'a> {
         }
     }
 
+    /// Makes an evaluated point the answer, whatever was better.
+    pub fn choose(&mut self, theta: &[f64], evaluation: &Evaluation) {
+        self.best = Some(self.candidate(theta, evaluation));
+        self.start = None;
+    }
+
     /// ‖P(θ−h)−θ‖ at a point; NaN if its gradient was not asked for.
     pub fn stationarity(&self, point: &Point) -> f64 {
         if point.evaluation.gradient.len() != point.theta.len() {

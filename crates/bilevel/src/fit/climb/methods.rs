@@ -3,13 +3,13 @@
 use crate::design::DesignMatrix;
 use crate::loss::Loss;
 use crate::outer::{
-    EarlyStop, GaussNewton, GaussNewtonSettings, Grid, Lbfgs, LbfgsSettings, Nba, NbaSettings, Ntrba,
-    NtrbaSettings, ScalarSearch, ScalarSettings,
+    Accuracy, AccuracySchedule, EarlyStop, GaussNewton, GaussNewtonSettings, Grid, GridSettings, Lbfgs,
+    LbfgsSettings, Nba, NbaSettings, Ntrba, NtrbaSettings, ScalarSearch, ScalarSettings,
 };
 use crate::penalty::Penalty;
 
 use super::{Climb, Method};
-use crate::fit::{OuterKind, WeightsKind};
+use crate::fit::{FitSettings, OuterKind, WeightsKind};
 
 /// Entries times splits up to which the scalar search explores between its points.
 const EXPLORED_ENTRIES: usize = 1_000_000;
@@ -21,6 +21,13 @@ const INTERPOLATION: f64 = 0.4;
 const AFFORDABLE_WORK: f64 = 2e8;
 /// Fewer steps than this on thousands of weights are not worth their time.
 pub(super) const FEWEST_STEPS: usize = 5;
+
+/// Logarithms of the smallest and largest λ of a given grid.
+pub(super) fn extent(settings: &FitSettings) -> Option<(f64, f64)> {
+    let logarithms = || settings.grid.iter().flatten().map(|lambda| lambda.ln());
+    logarithms().next()?;
+    Some((logarithms().fold(f64::INFINITY, f64::min), logarithms().fold(f64::NEG_INFINITY, f64::max)))
+}
 
 impl<L: Loss, P: Penalty + Send> Climb<'_, '_, '_, L, P> {
     pub(super) fn scalar_search(&self, points: usize) -> ScalarSearch {
@@ -43,6 +50,17 @@ impl<L: Loss, P: Penalty + Send> Climb<'_, '_, '_, L, P> {
             settings.accuracy.tightest.adjoint_residual = 1e-8;
         }
         ScalarSearch { settings }
+    }
+
+    /// The given values of λ, from the largest down, each lower-level solution the start of the next.
+    pub(super) fn grid(&self) -> Method {
+        let accuracy = Accuracy { relative_gap: self.settings.tolerance, ..Accuracy::TIGHT };
+        let accuracy =
+            AccuracySchedule { current: accuracy, tightest: accuracy, ..AccuracySchedule::default() };
+        let selection = self.settings.selection();
+        let mut lambdas = self.settings.grid.clone().unwrap_or_default();
+        lambdas.sort_by(|a, b| b.total_cmp(a));
+        Method::Given(Grid { settings: GridSettings { points: None, selection, accuracy } }, lambdas)
     }
 
     /// Outer steps that `auto` may spend on a stage with many parameters: all that the settings allow on small problems, fewer where one
