@@ -48,7 +48,7 @@ class SparseRegressor(RegressorMixin, SparseModel):  # type: ignore[misc]
     policy : {"self-consistent", "descent-aligned", "null", "all"}
         Which coefficients at the edge of the support take part in the derivative.
     grid : array
-        The values of λ that ``outer="grid"`` tries.
+        Values of λ to choose from, instead of a search; ``weights="auto"`` then means ``"scalar"``.
     max_outer : int
         The largest number of outer steps in each stage.
     tol : float

@@ -95,7 +95,7 @@ def solve(
         raise ValueError(f"setting `loss`: found {loss!r}; expected 'squared' or 'logistic'")
     if penalty not in ("l1", "elasticnet", "group"):
         raise ValueError(f"setting `penalty`: found {penalty!r}; expected 'l1', 'elasticnet' or 'group'")
-    if not (np.isscalar(l2) and np.isfinite(l2) and float(l2) >= 0.0):
+    if not 0.0 <= l2 < np.inf:
         raise ValueError(f"setting `l2`: found {l2!r}; expected a finite number of at least 0")
     X = check_array(X, accept_sparse="csc", dtype=STORAGE, order="F", ensure_all_finite=False)
     y = column_or_1d(y)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 from sklearn.model_selection import (
     GroupKFold,
     GroupShuffleSplit,
@@ -44,6 +45,9 @@ def row_splits(
     else:
         splitter = check_cv(criterion, y, classifier=classifier)
     n = X.shape[0]
+    if sparse.issparse(X):
+        # A splitter would make it CSR, to no use: it reads the number of rows.
+        X = np.broadcast_to(0.0, (n, 1))
     splits = [(_rows(train, n), _rows(test, n)) for train, test in splitter.split(X, y, groups)]
     if not splits:
         raise ValueError("setting `criterion`: found no splits; expected at least one")
@@ -77,7 +81,7 @@ def _are_rows(value: Any) -> bool:
         array = np.asarray(value)
     except ValueError:  # a ragged list: a pair of unequal parts
         return False
-    return array.ndim == 1 and array.dtype.kind in "iub"
+    return array.ndim == 1 and (array.size == 0 or array.dtype.kind in "iub")
 
 
 def _rows(rows: Any, n: int) -> Rows:
