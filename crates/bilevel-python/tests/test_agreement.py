@@ -2,10 +2,9 @@
 
 import numpy as np
 import pytest
+from bilevel import SparseRegressor, solve
 from sklearn.linear_model import ElasticNet, Lasso, LassoCV, LogisticRegression
 from sklearn.model_selection import KFold
-
-from bilevel import SparseRegressor, solve
 
 
 def problem(seed):
@@ -55,7 +54,7 @@ def test_lasso_and_elastic_net_have_the_same_minimum(seed):
     )
 
 
-@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore:Liblinear failed to converge")
 @pytest.mark.parametrize("seed", range(100))
 def test_logistic_regression_has_the_same_minimum(seed):
     X, z, rng = problem(1000 + seed)
@@ -64,7 +63,12 @@ def test_logistic_regression_has_the_same_minimum(seed):
     lam = largest * 10 ** rng.uniform(-1.3, -0.1)
     # liblinear penalizes its intercept, so there is none here.
     theirs = LogisticRegression(
-        l1_ratio=1.0, C=1 / (len(y) * lam), solver="liblinear", fit_intercept=False, tol=1e-12, max_iter=100_000
+        l1_ratio=1.0,
+        C=1 / (len(y) * lam),
+        solver="liblinear",
+        fit_intercept=False,
+        tol=1e-12,
+        max_iter=100_000,
     ).fit(X, y)
     ours = solve(X, y, lam, loss="logistic", fit_intercept=False)
     assert_as_small(

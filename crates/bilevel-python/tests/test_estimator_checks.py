@@ -1,9 +1,8 @@
 """Every check of scikit-learn's ``check_estimator`` passes: none is skipped, none expected to fail."""
 
 import pytest
-from sklearn.utils.estimator_checks import check_estimator
-
 from bilevel import SparseClassifier, SparseRegressor
+from sklearn.utils.estimator_checks import check_estimator
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -1,12 +1,14 @@
-"""The estimators among scikit-learn's: pipelines, searches, splitters, weights, pickles; and what a fit tells."""
+"""The estimators among scikit-learn's: pipelines, searches, splitters, weights, pickles; their records."""
 
 import pickle
 import subprocess
 import sys
 
+import bilevel
 import numpy as np
 import pandas as pd
 import pytest
+from bilevel import SparseClassifier, SparseRegressor, solve
 from scipy.special import expit
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
@@ -23,9 +25,6 @@ from sklearn.model_selection import (
 )
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
-
-import bilevel
-from bilevel import SparseClassifier, SparseRegressor, solve
 
 X, y = load_diabetes(return_X_y=True)
 TABLE, _ = load_diabetes(return_X_y=True, as_frame=True)

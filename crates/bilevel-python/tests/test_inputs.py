@@ -1,4 +1,4 @@
-"""Matrices: read where they lie if they can be, copied once if not, refused with a sentence if they make no sense."""
+"""Matrices: read where they lie, copied once if need be, refused with a sentence if they make no sense."""
 
 import io
 import tracemalloc
@@ -8,10 +8,9 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from scipy import sparse
-
 from bilevel import SparseClassifier, SparseRegressor, _core, solve
 from bilevel._matrix import to_matrix
+from scipy import sparse
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(60, 8)) * (RNG.random((60, 8)) < 0.5)
@@ -135,7 +134,7 @@ def test_arrays_longer_than_their_use_are_cut():
 def test_values_that_are_not_finite_are_named(convert, bad):
     broken = X.copy()
     broken[3, 2] = bad
-    with pytest.raises(ValueError, match="row 4, column 3: found (NaN|inf|-inf); expected a finite number"):
+    with pytest.raises(ValueError, match=r"row 4, column 3: found (NaN|inf|-inf); expected a finite number"):
         MODEL.fit(convert(broken), y)
 
 
@@ -188,7 +187,7 @@ def test_settings_out_of_range_are_value_errors():
         {"grid": [-1.0]},
         {"validation_fraction": 2.0, "criterion": "holdout"},
     ):
-        with pytest.raises(ValueError, match="found|test_size"):
+        with pytest.raises(ValueError, match=r"found|test_size"):
             SparseRegressor(**settings).fit(X, y)
     for wrong in ({"loss": "hinge"}, {"l2": -1.0}, {"penalty": "group"}, {"tol": -1.0}):
         with pytest.raises(ValueError, match="found"):

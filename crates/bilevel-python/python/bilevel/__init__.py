@@ -1,7 +1,7 @@
 """Learn the regularization of models from data, by calculus.
 
-The estimators follow scikit-learn: ``SparseRegressor`` and ``SparseClassifier`` learn how strongly to penalize, for all
-features together or for each of them, while they fit. ``solve`` fits for a given penalty.
+The estimators follow scikit-learn: ``SparseRegressor`` and ``SparseClassifier`` learn how strongly to
+penalize, for all features together or for each of them, while they fit. ``solve`` fits for a given penalty.
 
 scikit-learn is imported when an estimator is first asked for, so that ``import bilevel`` is quick.
 """

@@ -16,14 +16,14 @@ from bilevel._matrix import STORAGE
 
 
 class SparseClassifier(ClassifierMixin, SparseModel):  # type: ignore[misc]
-    """Logistic regression with an ℓ1, elastic-net or group penalty whose regularization is learned from the data.
+    """Logistic regression with an l1, elastic-net or group penalty that is learned from the data.
 
-    Minimizes ``1/n Σ log(1 + exp(-b_i (x_i·w + c))) + Σ λ_j |w_j|`` with b = ±1, and chooses λ, one for all features
-    or one for each, by descending on the validation log-loss along its exact derivative. With more than two classes
-    one such model is fitted for each class against the rest.
+    Minimizes ``1/n Σ log(1 + exp(-b_i (x_i·w + c))) + Σ λ_j |w_j|`` with b = ±1, and chooses λ, one for all
+    features or one for each, by descending on the validation log-loss along its exact derivative. With more
+    than two classes one such model is fitted for each class against the rest.
 
-    Parameters are those of :class:`SparseRegressor`, and ``multi_class``: ``"ovr"`` (one class against the rest).
-    A number for ``cv`` means ``StratifiedKFold`` without shuffling.
+    Parameters are those of :class:`SparseRegressor`, and ``multi_class``: ``"ovr"`` (one class against the
+    rest). A number for ``cv`` means ``StratifiedKFold`` without shuffling.
 
     Attributes
     ----------
@@ -31,8 +31,8 @@ class SparseClassifier(ClassifierMixin, SparseModel):  # type: ignore[misc]
     coef_ : ndarray of shape (1, n_features) for two classes, else (n_classes, n_features)
     intercept_ : ndarray of shape (1,) or (n_classes,)
     lambda_, l2_, criterion_curve_, certificate_, history_
-        As in :class:`SparseRegressor`; with more than two classes ``lambda_`` and ``l2_`` are arrays, the others lists,
-        with an entry for each class.
+        As in :class:`SparseRegressor`; with more than two classes ``lambda_`` and ``l2_`` are arrays, the
+        others lists, with an entry for each class.
     criterion_value_ : float
         Mean over the models.
     n_iter_ : int
@@ -127,7 +127,7 @@ class SparseClassifier(ClassifierMixin, SparseModel):  # type: ignore[misc]
         n_classes = len(self.classes_)
         if n_classes < 2:
             raise ValueError(
-                f"target: found one class only ({self.classes_[0]!r}); expected samples of at least 2 classes"
+                f"target: found one class only ({self.classes_[0]!r}); expected at least 2 classes"
             )
         positive = [1] if n_classes == 2 else range(n_classes)
         targets = [np.where(labels == k, 1.0, -1.0) for k in positive]
@@ -164,7 +164,7 @@ class SparseClassifier(ClassifierMixin, SparseModel):  # type: ignore[misc]
             one.warn(self)
 
     def decision_function(self, X: Any) -> NDArray[np.float64]:
-        """Log-odds of the second class, of shape (n_samples,); with more than two classes of each against the rest."""
+        """Log-odds of the second class; with more than two, of each class against the rest."""
         check_is_fitted(self)
         X = validate_data(self, X, accept_sparse=["csr", "csc"], dtype=STORAGE, reset=False)
         scores: NDArray[np.float64] = X @ self.coef_.T + self.intercept_
@@ -178,7 +178,10 @@ class SparseClassifier(ClassifierMixin, SparseModel):  # type: ignore[misc]
         return classes
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
-        """Probabilities of the classes, of shape (n_samples, n_classes); those of one against the rest are scaled to sum to 1."""
+        """Probabilities of the classes, of shape (n_samples, n_classes).
+
+        Those of one class against the rest are scaled to sum to 1.
+        """
         scores = self.decision_function(X)
         if scores.ndim == 1:
             return np.column_stack([expit(-scores), expit(scores)])

@@ -43,7 +43,7 @@ def a_number(name: str, value: Any, *, whole: bool = False) -> Any:
 
 
 def threads(n_jobs: int | None) -> int | None:
-    """Threads of a fit; ``None`` is all cores, but one within a worker of joblib, whose siblings have the others."""
+    """Threads of a fit; ``None`` is all cores, but one in a worker of joblib: its siblings use the rest."""
     if n_jobs is None:
         backend, _ = joblib.parallel.get_active_backend()
         return 1 if (backend.nesting_level or 0) > 0 else None

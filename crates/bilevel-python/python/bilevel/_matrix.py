@@ -1,4 +1,4 @@
-"""Arrays as the design matrices of the core: Fortran order and CSC are read where they lie, others are copied once."""
+"""Arrays as design matrices: Fortran order and CSC are read where they lie, others copied once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ STORAGE = [np.float64, np.float32]
 
 
 def to_matrix(array: Any) -> Matrix:
-    """A checked array (two-dimensional, float64 or float32; dense, or sparse in CSC format) as a design matrix.
+    """A checked array (float64 or float32; dense, or sparse in CSC format) as a design matrix.
 
     Raises
     ------

@@ -16,20 +16,22 @@ from bilevel._matrix import STORAGE
 class SparseRegressor(RegressorMixin, SparseModel):  # type: ignore[misc]
     """Lasso, elastic net or group Lasso whose regularization is learned from the data.
 
-    Minimizes ``1/(2n) ||y - Xw - c||² + Σ λ_j |w_j|`` (as scikit-learn's ``Lasso``), and chooses λ, one for all
-    features or one for each, by descending on a validation criterion along its exact derivative.
+    Minimizes ``1/(2n) ||y - Xw - c||² + Σ λ_j |w_j|`` (as scikit-learn's ``Lasso``), and chooses λ, one for
+    all features or one for each, by descending on a validation criterion along its exact derivative.
 
     Parameters
     ----------
     penalty : {"l1", "elasticnet", "group"}
-        ``Σ λ_j |w_j|``; the same with a ridge part ``l2/2 ||w||²``; or ``Σ λ_g ||w_g||`` over ``feature_groups``.
+        ``Σ λ_j |w_j|``; the same with a ridge part ``l2/2 ||w||²``; or ``Σ λ_g ||w_g||`` over
+        ``feature_groups``.
     weights : {"auto", "scalar", "adaptive", "group", "feature"}
-        What is learned: one λ; two numbers that make λ_j smaller where a first fit found large coefficients; one λ
-        for each group; one for each feature. ``"auto"`` climbs from the first to the last and keeps a step only if
-        it lowers the criterion by more than its standard error.
+        What is learned: one λ; two numbers that make λ_j smaller where a first fit found large coefficients;
+        one λ for each group; one for each feature. ``"auto"`` climbs from the first to the last and keeps a
+        step only if it lowers the criterion by more than its standard error.
     criterion : {"cv", "holdout"}, splitter, or rows
-        What judges the hyperparameters: cross-validation over ``cv``; the error on ``validation_fraction`` of the
-        rows; any scikit-learn splitter; one pair of (training, validation) rows, or a list of such pairs.
+        What judges the hyperparameters: cross-validation over ``cv``; the error on ``validation_fraction``
+        of the rows; any scikit-learn splitter; one pair of (training, validation) rows, or a list of such
+        pairs. The final model is fitted on all rows.
     cv : int, splitter or list of pairs
         The folds of ``criterion="cv"``, as in scikit-learn: a number means ``KFold`` without shuffling, or
         ``GroupKFold`` if ``fit`` is given groups.
@@ -69,8 +71,8 @@ class SparseRegressor(RegressorMixin, SparseModel):  # type: ignore[misc]
     coef_ : ndarray of shape (n_features,)
     intercept_ : float
     lambda_ : float, or ndarray of shape (n_features,)
-        The learned λ (of standardized features, if ``standardize``), or the weight of each feature in the units of
-        the data.
+        The learned λ (of standardized features, if ``standardize``), or the weight of each feature in the
+        units of the data.
     l2_ : float
         The ridge part.
     criterion_value_ : float

@@ -22,12 +22,13 @@ class Certificate:
     Attributes
     ----------
     stationary : bool
-        Whether it is proven that no hyperparameter, changed alone, lowers the criterion (within ``tolerance``).
+        Whether it is proven that no hyperparameter, changed alone, lowers the criterion (within
+        ``tolerance``).
     verdict : str
         The same as a sentence: stationary, or what to change, or why nothing is proven.
     relative_gap : float
-        Relative duality gap of the final fit: its objective is within this, times the objective at zero, of the
-        smallest possible.
+        Relative duality gap of the final fit: its objective is within this, times the objective at zero, of
+        the smallest possible.
     residual : float
         Forward-backward residual of the final fit relative to the largest useful λ; 0 at the exact minimizer.
     hypergradient_norm : float

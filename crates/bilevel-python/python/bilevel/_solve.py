@@ -59,12 +59,13 @@ def solve(
     y : array of shape (n_samples,)
         Numbers; with ``loss="logistic"`` two labels, of which the larger one is the positive class.
     lam : float or array
-        One λ for all features, or one for each (with ``penalty="group"`` one for each group, in the order of the
-        sorted labels); infinite excludes a feature.
+        One λ for all features, or one for each (with ``penalty="group"`` one for each group, in the order of
+        the sorted labels); infinite excludes a feature.
     loss : {"squared", "logistic"}
         ``(y - z)²/2`` or ``log(1 + exp(-y z))`` with y = ±1.
     penalty : {"l1", "elasticnet", "group"}
-        ``"group"`` takes ``Σ lam_g ||w_g||``; the other two differ in name only, ``l2`` goes with all of them.
+        ``"group"`` takes ``Σ lam_g ||w_g||``; the other two differ in name only, ``l2`` goes with all of
+        them.
     l2 : float
         Ridge parameter.
     feature_groups : array of length n_features
@@ -87,7 +88,12 @@ def solve(
     >>> solve(np.array([[1.0], [-1.0]]), [3.0, -3.0], 1.0).coef
     array([2.])
     """
-    from sklearn.utils.validation import _check_sample_weight, check_array, check_consistent_length, column_or_1d
+    from sklearn.utils.validation import (
+        _check_sample_weight,
+        check_array,
+        check_consistent_length,
+        column_or_1d,
+    )
 
     from bilevel._matrix import STORAGE, group_numbers, to_matrix
 
@@ -97,6 +103,8 @@ def solve(
         raise ValueError(f"setting `penalty`: found {penalty!r}; expected 'l1', 'elasticnet' or 'group'")
     if not 0.0 <= l2 < np.inf:
         raise ValueError(f"setting `l2`: found {l2!r}; expected a finite number of at least 0")
+    if not 0.0 < tol <= 1e-2:
+        raise ValueError(f"setting `tol`: found {tol!r}; expected a positive relative gap of at most 0.01")
     X = check_array(X, accept_sparse="csc", dtype=STORAGE, order="F", ensure_all_finite=False)
     y = column_or_1d(y)
     check_consistent_length(X, y)
@@ -116,7 +124,8 @@ def solve(
     if lam.shape not in ((), (n_blocks,)):
         kind = "feature" if groups is None else "group"
         raise ValueError(
-            f"lam: found an array of shape {lam.shape}; expected a number or one for each of {n_blocks} {kind}s"
+            f"lam: found an array of shape {lam.shape}; "
+            f"expected a number or one for each of {n_blocks} {kind}s"
         )
     return Solution(
         *_core.solve(

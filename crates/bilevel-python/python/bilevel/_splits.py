@@ -64,10 +64,8 @@ def _folds(cv: Any, y: Any, groups: Any, classifier: bool) -> Any:
 
 
 def _holdout(fraction: float, groups: Any, classifier: bool, random_state: Any) -> Any:
-    if groups is not None:
-        kind = GroupShuffleSplit
-    else:
-        kind = StratifiedShuffleSplit if classifier else ShuffleSplit
+    ungrouped = StratifiedShuffleSplit if classifier else ShuffleSplit
+    kind = ungrouped if groups is None else GroupShuffleSplit
     return kind(n_splits=1, test_size=fraction, random_state=random_state)
 
 
@@ -94,7 +92,9 @@ def _rows(rows: Any, n: int) -> Rows:
     if rows.size == 0:
         return np.empty(0, dtype=np.int64)
     if rows.dtype.kind not in "iu":
-        raise ValueError(f"rows of a split: found values of type {rows.dtype}; expected row numbers or a mask")
+        raise ValueError(
+            f"rows of a split: found values of type {rows.dtype}; expected row numbers or a mask"
+        )
     numbers: Rows = rows.astype(np.int64)
     wrong = (numbers < -n) | (numbers >= n)
     if wrong.any():
