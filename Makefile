@@ -1,6 +1,6 @@
 # Everything that is run on this project. `make help` lists it.
 #
-# A machine needs Rust (cargo with rustfmt and clippy), Python 3.10 or newer with venv, and a C compiler. The rest is installed when it is
+# A machine needs Rust (cargo with rustfmt and clippy), Python 3.11 or newer with venv, and a C compiler. The rest is installed when it is
 # first needed, into .tools and .venv of this folder.
 
 SHELL := bash
@@ -14,6 +14,7 @@ RUFF_VERSION := 0.17.6
 PYTHON ?= python3
 CARGO_DENY := .tools/bin/cargo-deny
 RUFF := .venv/lint/bin/ruff
+PACKAGE_PYTHON := .venv/python/bin/python
 BENCH_PYTHON := .venv/bench/bin/python
 BROWSERS := chromium chromium-browser google-chrome google-chrome-stable
 
@@ -21,7 +22,7 @@ BROWSERS := chromium chromium-browser google-chrome google-chrome-stable
 SECONDS ?= 600
 BENCH ?=
 
-.PHONY: help demo test lint lint-rust lint-python test-rust doc licences miri audit browser bench fuzz format clean
+.PHONY: help demo test lint lint-rust lint-python test-rust python test-python doc licences miri audit browser bench fuzz format clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -30,7 +31,7 @@ demo: ## learn the regularization of an embedded data set; says where its report
 	cargo run --release --locked -p bilevel-cli -- demo --output demo-output
 	@echo "The report lies in $(CURDIR)/demo-output/report.html"
 
-test: lint test-rust doc licences ## every check but the slow one of the kernels under Miri (make miri)
+test: lint test-rust doc test-python licences ## every check but the slow one of the kernels under Miri (make miri)
 
 lint: lint-python lint-rust ## formatting and lints of Rust and Python
 
@@ -52,6 +53,13 @@ test-rust: ## unit, property, integration and documentation tests; the report in
 	  echo "SKIPPED: the report's browser test; no Chromium on PATH."; \
 	fi; \
 	set -x; cargo test --workspace --locked
+
+python: .venv/python/ready ## builds the Python package and installs it into .venv/python
+	$(PACKAGE_PYTHON) -m pip install --quiet .
+
+test-python: python ## the Python package: its tests, scikit-learn's checks of its estimators, its types
+	$(PACKAGE_PYTHON) -m pytest --quiet --doctest-modules --pyargs bilevel crates/bilevel-python/tests
+	$(PACKAGE_PYTHON) -m mypy
 
 doc: ## the API pages, warnings are errors
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
@@ -110,6 +118,11 @@ clean: ## removes everything that was built or installed in this folder
 .venv/lint/ruff-$(RUFF_VERSION):
 	$(PYTHON) -m venv .venv/lint
 	.venv/lint/bin/pip install --quiet ruff==$(RUFF_VERSION)
+	touch $@
+
+.venv/python/ready: crates/bilevel-python/tests/requirements.txt
+	$(PYTHON) -m venv .venv/python
+	.venv/python/bin/pip install --quiet -r crates/bilevel-python/tests/requirements.txt
 	touch $@
 
 .venv/bench/ready: benchmarks/requirements.txt

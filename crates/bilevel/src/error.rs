@@ -47,6 +47,9 @@ pub enum Error {
     /// The observer asked to stop before there was any answer.
     #[error("stopped before the first complete outer step; there is no answer yet")]
     Cancelled,
+    /// The observer asked to stop at once, without an answer.
+    #[error("interrupted")]
+    Interrupted,
 }
 
 impl Error {

@@ -7,7 +7,8 @@ use bilevel::Error;
 use bilevel::data::{Dataset, FeatureNames, SplitSettings, Target, Task, synthetic};
 use bilevel::design::{DenseMatrix, Design, DesignMatrix};
 use bilevel::fit::{
-    Fit, FitInput, FitSettings, LossKind, Observer, OuterKind, PenaltyKind, Silent, WeightsKind, fit,
+    Fit, FitInput, FitSettings, JournalEntry, LossKind, Observer, OuterKind, PenaltyKind, Silent,
+    WeightsKind, fit,
 };
 use bilevel::outer::{Step, StopReason};
 
@@ -280,6 +281,45 @@ fn a_fit_that_is_stopped_at_once_still_answers() {
             assert_sound(&limited, "out of time");
             assert_eq!(limited.record.outer.stop_reason, StopReason::TimeLimit);
         }
+    }
+}
+
+#[test]
+fn auto_stays_at_one_weight_where_the_data_are_interpolated() {
+    let exact = synthetic::regression(
+        synthetic::Shape { n_samples: 60, n_features: 5, n_informative: 3 },
+        f64::INFINITY,
+        3,
+    );
+    let fit = run(&exact.unwrap().data, &FitSettings::default(), &mut Silent).unwrap();
+    let null = fit.record.curve.last().unwrap().value;
+    assert!(fit.record.criterion.value < 1e-7 * null);
+    assert_eq!(fit.record.weights.kind, WeightsKind::Scalar);
+    assert_eq!(fit.record.stages.len(), 1);
+}
+
+/// Interrupts after three evaluations, and counts those that came nevertheless.
+#[derive(Default)]
+struct InterruptsAtThird(usize);
+
+impl Observer for InterruptsAtThird {
+    fn is_interrupted(&self) -> bool {
+        self.0 >= 3
+    }
+
+    fn on_evaluation(&mut self, _entry: &JournalEntry) {
+        self.0 += 1;
+    }
+}
+
+#[test]
+fn an_interrupted_fit_ends_without_another_evaluation() {
+    for weights in [WeightsKind::Scalar, WeightsKind::Feature] {
+        let settings = FitSettings { weights, ..FitSettings::default() };
+        let mut observer = InterruptsAtThird::default();
+        let outcome = run(&data(18, Task::Regression), &settings, &mut observer);
+        assert_eq!(outcome.unwrap_err(), Error::Interrupted);
+        assert_eq!(observer.0, 3);
     }
 }
 

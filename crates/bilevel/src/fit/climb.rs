@@ -31,7 +31,7 @@ use super::family::Family;
 use super::observer::Observer;
 use super::prepare;
 use super::replay::{Journal, Journaled};
-use super::{CurvePoint, FitSettings, OuterKind, StageRecord, Verdict, WeightsKind, certify};
+use super::{CurvePoint, FitSettings, LossKind, OuterKind, StageRecord, Verdict, WeightsKind, certify};
 use methods::FEWEST_STEPS;
 
 type PhiOf<'a, F> = SplitObjective<<F as Family<'a>>::Lower, <F as Family<'a>>::Criterion>;
@@ -154,6 +154,7 @@ impl<'c, 'a, 'o, F: Family<'a>> Climb<'c, 'a, 'o, F> {
             _ if self.settings.grid.is_some() => scalar,
             WeightsKind::Adaptive => self.adaptive(scalar, false)?,
             WeightsKind::Group | WeightsKind::Feature => self.free(scalar, self.settings.weights, false)?,
+            WeightsKind::Auto if self.leaves_nothing(&scalar) => scalar,
             WeightsKind::Auto => {
                 // Adaptive weights tell large coefficients from those near zero; under a quadratic penalty none is.
                 let is_sparse = self.family.has_kinks();
@@ -171,6 +172,15 @@ impl<'c, 'a, 'o, F: Family<'a>> Climb<'c, 'a, 'o, F> {
             curve: self.curve,
             lambda_range: self.lambda_range,
         })
+    }
+
+    /// Whether the criterion is as good as zero beside that of the model without features: the data are interpolated or separated, every weight wants
+    /// to vanish, and a climb would follow rounding errors. Squares count from 10⁻⁷ (three and a half digits of the target), log-losses from 10⁻⁵ (every
+    /// validation row is given its class with probability 0.9999).
+    fn leaves_nothing(&self, best: &Stage) -> bool {
+        let fraction = if self.family.prepared().loss == LossKind::Logistic { 1e-5 } else { 1e-7 };
+        let null = self.curve.iter().map(|point| point.value).fold(0.0, f64::max);
+        best.result.evaluation.value < fraction * null
     }
 
     /// One λ: the global search, unless another method is asked for. An elastic net that learns its ridge part is searched along

@@ -61,6 +61,12 @@ pub trait Observer: Send {
         ControlFlow::Continue(())
     }
 
+    /// Asked before every evaluation of the objective. `true` ends the fit there with [`crate::Error::Interrupted`], where [`Observer::on_step`]
+    /// would let the step be completed and the best answer so far be fitted.
+    fn is_interrupted(&self) -> bool {
+        false
+    }
+
     /// The objective was evaluated (not called for evaluations replayed from a journal). Append the entry to a journal to make the fit resumable.
     fn on_evaluation(&mut self, entry: &JournalEntry) {
         let _ = entry;

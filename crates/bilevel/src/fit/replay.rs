@@ -7,12 +7,12 @@
 
 use std::cell::RefCell;
 
-use crate::Result;
 use crate::criterion::Criterion;
 use crate::data::Fnv;
 use crate::lower::{LowerLevel, Solution};
 use crate::objective::SplitObjective;
 use crate::outer::{Evaluation, ModelStep, Objective, Request};
+use crate::{Error, Result};
 
 use super::observer::{JournalEntry, Observer, WarmStart};
 
@@ -82,6 +82,10 @@ impl<M: LowerLevel + Send, C: Criterion + Send> Journaled<'_, '_, '_, M, C> {
         }
     }
 
+    fn check_interruption(&self) -> Result<()> {
+        if self.observer.borrow().is_interrupted() { Err(Error::Interrupted) } else { Ok(()) }
+    }
+
     fn start_from(&mut self, starts: &[WarmStart]) {
         let solutions =
             self.objective.lower_levels().zip(starts).map(|(lower, start)| start.solution(lower)).collect();
@@ -104,6 +108,7 @@ impl<M: LowerLevel + Send, C: Criterion + Send> Objective for Journaled<'_, '_, 
         if let Some(evaluation) = self.replay(key, theta.len()) {
             return Ok(evaluation);
         }
+        self.check_interruption()?;
         self.restore();
         let evaluation = self.objective.evaluate(theta, request)?;
         let is_resumable = self.evaluations.is_multiple_of(RESUMABLE_EVERY);
@@ -128,6 +133,7 @@ impl<M: LowerLevel + Send, C: Criterion + Send> Objective for Journaled<'_, '_, 
         if let Some(evaluation) = self.replay(key, theta.len()) {
             return Ok(read(evaluation));
         }
+        self.check_interruption()?;
         self.restore();
         let step = self.objective.model_step(theta, request, radius)?;
         let written = Evaluation {

@@ -1,0 +1,207 @@
+"""Sparse logistic regression that learns its regularization."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
+from sklearn.base import ClassifierMixin
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from bilevel._estimator import SparseModel, Told, one_of
+from bilevel._matrix import STORAGE
+
+
+class SparseClassifier(ClassifierMixin, SparseModel):  # type: ignore[misc]
+    """Logistic regression with an l1, elastic-net or group penalty that is learned from the data.
+
+    Minimizes ``1/n Σ log(1 + exp(-b_i (x_i·w + c))) + Σ λ_j |w_j|`` with b = ±1, and chooses λ, one for all
+    features or one for each, by descending on the validation log-loss along its exact derivative. With more
+    than two classes one such model is fitted for each class against the rest.
+
+    Parameters are those of :class:`SparseRegressor`, and ``multi_class``: ``"ovr"`` (one class against the
+    rest). A number for ``cv`` means ``StratifiedKFold`` without shuffling.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+    coef_ : ndarray of shape (1, n_features) for two classes, else (n_classes, n_features)
+    intercept_ : ndarray of shape (1,) or (n_classes,)
+    lambda_, l2_, criterion_curve_, certificate_, history_
+        As in :class:`SparseRegressor`; with more than two classes ``lambda_`` and ``l2_`` are arrays, the
+        others lists, with an entry for each class.
+    criterion_value_ : float
+        Mean over the models.
+    n_iter_ : int
+        Outer steps over all stages and models.
+    n_features_in_, feature_names_in_
+        As in :class:`SparseRegressor`.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from bilevel import SparseClassifier
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> model = SparseClassifier(weights="scalar", standardize=True).fit(X, y)
+    >>> bool(model.score(X, y) > 0.97)
+    True
+    """
+
+    def __init__(
+        self,
+        penalty: str = "l1",
+        *,
+        multi_class: str = "ovr",
+        weights: str = "auto",
+        criterion: Any = "cv",
+        cv: Any = 5,
+        validation_fraction: float = 0.25,
+        feature_groups: Any = None,
+        l2: float | None = None,
+        standardize: bool = False,
+        fit_intercept: bool = True,
+        outer: str = "auto",
+        policy: str = "self-consistent",
+        grid: Any = None,
+        max_outer: int = 60,
+        tol: float = 1e-10,
+        time_limit: float | None = None,
+        n_jobs: int | None = None,
+        random_state: Any = None,
+        callback: Any = None,
+        verbose: bool | int = False,
+    ) -> None:
+        super().__init__(
+            penalty,
+            weights=weights,
+            criterion=criterion,
+            cv=cv,
+            validation_fraction=validation_fraction,
+            feature_groups=feature_groups,
+            l2=l2,
+            standardize=standardize,
+            fit_intercept=fit_intercept,
+            outer=outer,
+            policy=policy,
+            grid=grid,
+            max_outer=max_outer,
+            tol=tol,
+            time_limit=time_limit,
+            n_jobs=n_jobs,
+            random_state=random_state,
+            callback=callback,
+            verbose=verbose,
+        )
+        self.multi_class = multi_class
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> SparseClassifier:
+        """Learn the regularization and fit.
+
+        Parameters
+        ----------
+        X : array or sparse matrix of shape (n_samples, n_features)
+            Read without a copy if float64 or float32, in Fortran order or CSC with int32 indices. Must not be
+            written to by another thread meanwhile.
+        y : array of shape (n_samples,)
+            Labels of two or more classes.
+        sample_weight : array of shape (n_samples,)
+            A weight of 2 is the row twice, 0 is no row.
+        groups : array of shape (n_samples,)
+            For the splitter: rows of one group stay together.
+        """
+        one_of("multi_class", self.multi_class, ("ovr",))
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            accept_sparse="csc",
+            dtype=STORAGE,
+            order="F",
+            ensure_all_finite=False,  # the core does, once
+        )
+        check_classification_targets(y)
+        self.classes_, labels = np.unique(y, return_inverse=True)
+        n_classes = len(self.classes_)
+        if n_classes < 2:
+            raise ValueError(
+                f"target: found one class only ({self.classes_[0]!r}); expected at least 2 classes"
+            )
+        positive = [1] if n_classes == 2 else range(n_classes)
+        targets = [np.where(labels == k, 1.0, -1.0) for k in positive]
+        fits = self._search(X, labels, targets, sample_weight, groups, loss="logistic")
+        if len(fits) < len(targets):
+            raise RuntimeError(
+                f"stopped after {len(fits)} of {n_classes} classes; there is no answer for the others"
+            )
+        self._tell([Told(fit) for fit in fits])
+        self._fits = fits
+        return self
+
+    def _tell(self, told: list[Told]) -> None:
+        """Sets the fitted attributes, and warns of searches that were cut short."""
+        self.coef_: NDArray[np.float64] = np.vstack([one.coef for one in told])
+        self.intercept_: NDArray[np.float64] = np.array([one.intercept for one in told])
+        self.criterion_value_ = float(np.mean([one.criterion_value for one in told]))
+        self.n_iter_ = sum(one.n_steps for one in told)
+        if len(told) == 1:
+            (one,) = told
+            self.lambda_: float | NDArray[np.float64] = one.lambda_
+            self.l2_: float | NDArray[np.float64] = one.l2
+            self.criterion_curve_: Any = one.criterion_curve
+            self.certificate_: Any = one.certificate
+            self.history_: Any = one.history
+        else:
+            scalar = all(isinstance(one.lambda_, float) for one in told)
+            self.lambda_ = np.array([one.lambda_ if scalar else one.feature_weights for one in told])
+            self.l2_ = np.array([one.l2 for one in told])
+            self.criterion_curve_ = [one.criterion_curve for one in told]
+            self.certificate_ = [one.certificate for one in told]
+            self.history_ = [one.history for one in told]
+        for one in told:
+            one.warn(self)
+
+    def decision_function(self, X: Any) -> NDArray[np.float64]:
+        """Log-odds of the second class; with more than two, of each class against the rest."""
+        check_is_fitted(self)
+        X = validate_data(self, X, accept_sparse=["csr", "csc"], dtype=STORAGE, reset=False)
+        scores: NDArray[np.float64] = X @ self.coef_.T + self.intercept_
+        return scores[:, 0] if scores.shape[1] == 1 else scores
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Predict the class of each row of X."""
+        scores = self.decision_function(X)
+        indices = (scores > 0).astype(np.intp) if scores.ndim == 1 else scores.argmax(axis=1)
+        classes: NDArray[Any] = self.classes_[indices]
+        return classes
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """Probabilities of the classes, of shape (n_samples, n_classes).
+
+        Those of one class against the rest are scaled to sum to 1.
+        """
+        scores = self.decision_function(X)
+        if scores.ndim == 1:
+            return np.column_stack([expit(-scores), expit(scores)])
+        # Divided by the largest first, so that a row of tiny probabilities does not vanish.
+        logs = -np.logaddexp(0.0, -scores)
+        odds = np.exp(logs - logs.max(axis=1, keepdims=True))
+        probabilities: NDArray[np.float64] = odds / odds.sum(axis=1, keepdims=True)
+        return probabilities
+
+    def predict_log_proba(self, X: Any) -> NDArray[np.float64]:
+        """Logarithms of the probabilities of the classes."""
+        scores = self.decision_function(X)
+        if scores.ndim == 1:
+            return -np.logaddexp(0.0, np.column_stack([scores, -scores]))
+        logs: NDArray[np.float64] = -np.logaddexp(0.0, -scores)
+        logs -= logs.max(axis=1, keepdims=True)
+        normalized: NDArray[np.float64] = logs - np.log(np.exp(logs).sum(axis=1, keepdims=True))
+        return normalized
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags

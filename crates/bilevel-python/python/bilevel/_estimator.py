@@ -1,0 +1,204 @@
+"""What the sparse estimators share: their settings, and the way from checked arrays to a fit of the core."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from typing import Any
+
+import joblib
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.validation import _check_sample_weight
+
+from bilevel import _core
+from bilevel._matrix import group_numbers, to_matrix
+from bilevel._results import Certificate, CriterionCurve, OuterStep
+from bilevel._splits import row_splits
+from bilevel._watch import watch
+
+PENALTIES = {"l1": "l1", "elasticnet": "elastic-net", "group": "group-l1"}
+WEIGHTS = ("auto", "scalar", "adaptive", "group", "feature")
+OUTER = ("auto", "scalar", "ntrba", "nba", "lbfgs", "gauss-newton", "grid")
+POLICIES = ("self-consistent", "descent-aligned", "null", "all")
+
+
+def one_of(name: str, value: Any, allowed: Any) -> Any:
+    """The value, if it is one of those allowed."""
+    if not isinstance(value, str) or value not in allowed:
+        listed = ", ".join(repr(word) for word in allowed)
+        raise ValueError(f"setting `{name}`: found {value!r}; expected one of {listed}")
+    return value
+
+
+def a_number(name: str, value: Any, *, whole: bool = False) -> Any:
+    """The value as a plain number, if it is one."""
+    kinds = (int, np.integer) if whole else (int, float, np.integer, np.floating)
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, kinds):
+        wanted = "a whole number" if whole else "a number"
+        raise ValueError(f"setting `{name}`: found {value!r}; expected {wanted}")
+    return int(value) if whole else float(value)
+
+
+def threads(n_jobs: int | None) -> int | None:
+    """Threads of a fit; ``None`` is all cores, but one in a worker of joblib: its siblings use the rest."""
+    if n_jobs is None:
+        backend, _ = joblib.parallel.get_active_backend()
+        return 1 if (backend.nesting_level or 0) > 0 else None
+    return int(joblib.effective_n_jobs(n_jobs))
+
+
+class SparseModel(BaseEstimator):  # type: ignore[misc]
+    """Parameters of the sparse estimators, and the fit that they share."""
+
+    def __init__(
+        self,
+        penalty: str = "l1",
+        *,
+        weights: str = "auto",
+        criterion: Any = "cv",
+        cv: Any = 5,
+        validation_fraction: float = 0.25,
+        feature_groups: Any = None,
+        l2: float | None = None,
+        standardize: bool = False,
+        fit_intercept: bool = True,
+        outer: str = "auto",
+        policy: str = "self-consistent",
+        grid: Any = None,
+        max_outer: int = 60,
+        tol: float = 1e-10,
+        time_limit: float | None = None,
+        n_jobs: int | None = None,
+        random_state: Any = None,
+        callback: Any = None,
+        verbose: bool | int = False,
+    ) -> None:
+        self.penalty = penalty
+        self.weights = weights
+        self.criterion = criterion
+        self.cv = cv
+        self.validation_fraction = validation_fraction
+        self.feature_groups = feature_groups
+        self.l2 = l2
+        self.standardize = standardize
+        self.fit_intercept = fit_intercept
+        self.outer = outer
+        self.policy = policy
+        self.grid = grid
+        self.max_outer = max_outer
+        self.tol = tol
+        self.time_limit = time_limit
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.callback = callback
+        self.verbose = verbose
+
+    def _settings(self, loss: str) -> str:
+        """The settings of the core."""
+        settings: dict[str, Any] = {
+            "loss": loss,
+            "penalty": PENALTIES[one_of("penalty", self.penalty, PENALTIES)],
+            "weights": one_of("weights", self.weights, WEIGHTS),
+            "outer": one_of("outer", self.outer, OUTER),
+            "policy": one_of("policy", self.policy, POLICIES),
+            "l2": None if self.l2 is None else a_number("l2", self.l2),
+            "standardize": bool(self.standardize),
+            "intercept": bool(self.fit_intercept),
+            "max_outer": a_number("max_outer", self.max_outer, whole=True),
+            "tolerance": a_number("tol", self.tol),
+            "time_limit": None if self.time_limit is None else a_number("time_limit", self.time_limit),
+            "threads": threads(self.n_jobs),
+        }
+        if self.grid is not None:
+            settings["grid"] = [float(point) for point in np.asarray(self.grid, dtype=float).ravel()]
+        if settings["max_outer"] < 0:
+            raise ValueError(f"setting `max_outer`: found {self.max_outer}; expected at least 1 outer step")
+        return json.dumps(settings)
+
+    def _search(
+        self,
+        X: Any,
+        y: Any,
+        targets: list[NDArray[np.float64]],
+        sample_weight: Any,
+        groups: Any,
+        *,
+        loss: str,
+    ) -> list[_core.Fit]:
+        """One fit for each target; they share the matrix and the splits."""
+        settings = self._settings(loss)
+        labels = self.feature_groups
+        feature_groups = None if labels is None else group_numbers(labels, X.shape[1])
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        matrix = to_matrix(X)
+        splits = row_splits(
+            self.criterion,
+            X,
+            y,
+            groups,
+            cv=self.cv,
+            validation_fraction=self.validation_fraction,
+            classifier=loss == "logistic",
+            random_state=self.random_state,
+        )
+        names = getattr(self, "feature_names_in_", None)
+        fits = []
+        for number, target in enumerate(targets):
+            label = type(self).__name__ + (f" {number + 1}/{len(targets)}" if len(targets) > 1 else "")
+            with watch(self.callback, self.verbose, label) as watcher:
+                watched = self.callback is not None or watcher.progress is not None
+                fit = _core.fit(
+                    matrix,
+                    target,
+                    settings,
+                    classes=loss == "logistic",
+                    groups=feature_groups,
+                    feature_names=None if names is None else [str(name) for name in names],
+                    sample_weight=sample_weight,
+                    splits=splits,
+                    watcher=watcher if watched else None,
+                )
+            fits.append(fit)
+            if watcher.stopped:
+                break
+        return fits
+
+
+class Told:
+    """The record of one fit, in Python's terms."""
+
+    def __init__(self, fit: _core.Fit) -> None:
+        record = json.loads(fit.record)
+        weights = record["weights"]
+        self.coef = fit.coef
+        self.intercept = fit.intercept
+        self.feature_weights = fit.feature_weights
+        self.lambda_: float | NDArray[np.float64] = (
+            fit.feature_weights if weights["lambda"] is None else float(weights["lambda"])
+        )
+        self.l2 = float(weights["ridge"])
+        self.criterion_value = float(record["criterion"]["value"])
+        self.criterion_curve = CriterionCurve._from_record(record["curve"])
+        self.certificate = Certificate._from_record(record["certificate"])
+        self.history = [OuterStep._from_record(step) for step in record["trace"]]
+        self.n_steps = int(record["outer"]["steps"])
+        self.stop_reason = str(record["outer"]["stop_reason"])
+
+    def warn(self, estimator: SparseModel) -> None:
+        """Warns of a search that was cut short by a limit."""
+        limits = {
+            "max-steps": f"all max_outer={estimator.max_outer} outer steps",
+            "time-limit": f"time_limit={estimator.time_limit} seconds",
+        }
+        if self.stop_reason in limits:
+            warnings.warn(
+                f"The search over hyperparameters took {limits[self.stop_reason]} and did not converge "
+                f"(hypergradient norm {self.certificate.hypergradient_norm:.1e}); the best point so far is "
+                "returned. Raise the limit, or take fewer hyperparameters.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )

@@ -1,0 +1,37 @@
+//! The extension module `bilevel._core`: conversions between Python and the library, and no mathematics.
+//!
+//! What people use is the Python package beside it (`python/bilevel`), which checks and reshapes its arguments and then calls in here.
+//!
+//! | file | what |
+//! |---|---|
+//! | `matrix.rs` | NumPy and SciPy arrays as design matrices |
+//! | `job.rs` | a computation on its own thread, without the GIL, while the calling thread listens for Ctrl-C |
+//! | `fit.rs` | `bilevel::fit::fit` |
+//! | `solve.rs` | the lower level alone |
+//! | `error.rs` | errors as exceptions |
+
+mod error;
+mod fit;
+mod job;
+mod matrix;
+mod solve;
+
+use pyo3::prelude::*;
+
+/// The compiled part of the package `bilevel`; see `_core.pyi`.
+#[pymodule]
+mod _core {
+    #[pymodule_export]
+    use super::fit::{Fit, fit};
+    #[pymodule_export]
+    use super::matrix::Matrix;
+    #[pymodule_export]
+    use super::solve::solve;
+
+    use pyo3::prelude::*;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("__version__", env!("CARGO_PKG_VERSION"))
+    }
+}
