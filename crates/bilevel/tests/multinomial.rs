@@ -269,6 +269,37 @@ fn loose_solutions_have_hypergradients_within_their_bounds() {
 }
 
 #[test]
+fn a_start_on_the_wrong_side_ends_at_the_same_minimum() {
+    let data = random_data(3, 40, 6, false);
+    let (classes, weights) = (classes_of(&data.real, 3), uniform(40));
+    let problem = MultinomialGlm::new(&data.design, &classes, 3, &weights, true).unwrap();
+    let here = at(vec![0.1 * problem.lambda_max(&[1.0; 6]); 6], 0.0);
+    let expected = problem.solve(&here, None, Accuracy::TIGHT).unwrap();
+    for size in [-500.0, -5.0, 5.0, 500.0] {
+        let mut far = vec![size; 21];
+        (far[18], far[19], far[20]) = (40.0, -40.0, 0.0);
+        let start = problem.start_from(far, 0.0);
+        let found = problem.solve(&here, Some(start), Accuracy::TIGHT).unwrap();
+        assert!((found.objective - expected.objective).abs() <= 1e-10 * expected.objective, "{size}");
+    }
+}
+
+#[test]
+fn classes_that_can_be_separated_and_weights_near_zero_end_with_a_small_gap() {
+    let data = random_data(4, 40, 6, false);
+    let score = columns(&data.design);
+    let classes: Vec<u32> =
+        (0..40).map(|i| if score[0][i] > 0.8 { 0 } else { 1 + u32::from(score[1][i] > 0.3) }).collect();
+    let weights = uniform(40);
+    let problem = MultinomialGlm::new(&data.design, &classes, 3, &weights, true).unwrap();
+    let largest = problem.lambda_max(&[1.0; 6]);
+    for fraction in [1e-3, 1e-5, 1e-7] {
+        let found = problem.solve(&at(vec![fraction * largest; 6], 0.0), None, Accuracy::TIGHT).unwrap();
+        assert!(found.relative_gap <= 1e-7, "{fraction}: {:.1e}", found.relative_gap);
+    }
+}
+
+#[test]
 fn what_cannot_be_fitted_is_refused_in_a_sentence() {
     let matrix = design(&[vec![1.0, 2.0, 3.0, 5.0], vec![1.0; 4], vec![1.0, 2.0, 3.0, 5.0]], false);
     let weights = uniform(4);

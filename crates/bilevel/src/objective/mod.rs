@@ -166,7 +166,7 @@ impl<M: LowerLevel + Send, C: Criterion + Send> SplitObjective<M, C> {
         self.parts.iter().map(|part| &part.lower)
     }
 
-    /// (row, validation loss, predictor) of the last evaluation, over all splits.
+    /// (row, validation loss, predictor) of the last evaluation, over all splits; of several scores for each row, the first.
     pub fn validation_samples(&self) -> Vec<(u32, f64, f64)> {
         let of_part = |part: &Part<M, C>| -> Vec<(u32, f64, f64)> {
             let Some(solution) = &part.solution else { return Vec::new() };

@@ -32,6 +32,10 @@ pub(super) fn solve<D: DesignMatrix>(
     let fits = |start: &Solution| start.coefficients.len() == problem.n_slopes() + problem.n_classes;
     let start = start.filter(fits).map_or_else(|| problem.without_features(), |start| start.coefficients);
     let mut point = start_point(problem, at, start);
+    // Worse than no features is no start: probabilities there may be 0 and 1 to the last digit, on the wrong side, where nothing has any curvature.
+    if point.solution.objective.is_nan() || point.solution.objective > problem.null.objective {
+        point = start_point(problem, at, problem.without_features());
+    }
     let (mut best, mut stalled) = (f64::INFINITY, 0);
     for step in 1..=MAX_STEPS {
         let reached = point.solution.relative_gap <= tolerance;
