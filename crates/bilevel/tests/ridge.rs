@@ -4,8 +4,9 @@
 mod common;
 
 use bilevel::criterion::{Criterion, ValidationLoss};
-use bilevel::data::Split;
+use bilevel::data::{Dataset, FeatureNames, Split, SplitSettings, Target};
 use bilevel::design::{CscMatrix, DenseMatrix, Design, DesignMatrix};
+use bilevel::fit::{FitInput, FitSettings, PenaltyKind, Silent, WeightsKind, fit};
 use bilevel::hypergradient::Selection;
 use bilevel::loss::{Logistic, Loss, Squared};
 use bilevel::lower::{Hyperparameters, LowerLevel, RidgeGlm, Solution, SparseGlm, UpperGradient};
@@ -442,6 +443,38 @@ fn an_intercept_on_a_flat_end_comes_back() {
             assert!((found.intercept - expected.intercept).abs() < 1e-9, "{far}: {}", found.intercept);
         }
     }
+}
+
+#[test]
+fn the_fitted_weight_is_as_good_as_any_of_a_grid_by_normal_equations() {
+    let data = random_data(11, 40, 60, false);
+    let rows = splits(40, 4, 0);
+    let columns = columns(&data.design);
+    // Φ(λ), written down once more.
+    let criterion = |lambda: f64| -> f64 {
+        let of_split = |split: &Split| -> f64 {
+            let y = normal_equations(&columns, &data.real, &split.train, &[lambda; 60], true);
+            let z = |i: usize| y[60] + (0..60).map(|j| y[j] * columns[j][i]).sum::<f64>();
+            (0..40).map(|i| 0.5 * split.validation[i] * (data.real[i] - z(i)).powi(2)).sum()
+        };
+        rows.iter().map(of_split).sum::<f64>() / 4.0
+    };
+    let names = FeatureNames::Counted { first: 1 };
+    let dataset = Dataset::new(data.design.clone(), Target::Real(data.real.clone()), names).unwrap();
+    let settings = FitSettings {
+        penalty: PenaltyKind::Ridge,
+        weights: WeightsKind::Scalar,
+        split: SplitSettings::Folds(4),
+        ..FitSettings::default()
+    };
+    let input =
+        FitInput { name: "r", data: &dataset, test: None, groups: None, settings: &settings, journal: &[] };
+    let record = fit(input, &mut Silent).unwrap().record;
+    let at_answer = criterion(record.weights.lambda.unwrap());
+    assert!((record.criterion.value / at_answer - 1.0).abs() < 1e-8, "{at_answer}");
+    let smallest = (-12..=10).map(|k| criterion((f64::from(k) * 0.7).exp())).fold(f64::INFINITY, f64::min);
+    assert!(record.criterion.value <= smallest * (1.0 + 1e-9), "{} {smallest}", record.criterion.value);
+    assert!(record.certificate.stationary && record.certificate.residual < 1e-10);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod curvature;
 mod dual;
 mod gram_cache;
+mod multinomial;
 mod profiled;
 mod ridge;
 mod row_gram;
@@ -19,6 +20,7 @@ use crate::outer::Accuracy;
 pub use curvature::Curvature;
 pub(crate) use curvature::variance;
 pub(crate) use gram_cache::CAPACITY;
+pub use multinomial::MultinomialGlm;
 pub use ridge::RidgeGlm;
 pub(crate) use row_major::RowMajor;
 pub use smoothed::SmoothedGlm;

@@ -122,6 +122,13 @@ impl<D: DesignMatrix> System<'_, D> {
         Solve { x, residual, smallest_eigenvalue: estimate.max(smallest_added) }
     }
 
+    /// b − Hx.
+    pub(super) fn residual(&self, b: &[f64], x: &[f64]) -> Vec<f64> {
+        let mut image = vec![0.0; b.len()];
+        self.product(x, &mut Vec::new(), &mut image);
+        b.iter().zip(image).map(|(b, h)| b - h).collect()
+    }
+
     /// out = H v.
     fn product(&self, v: &[f64], work: &mut Vec<f64>, out: &mut [f64]) {
         if let Way::Primal { matrix, .. } = &*self.way {

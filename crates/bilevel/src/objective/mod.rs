@@ -188,7 +188,8 @@ impl<M: LowerLevel + Send, C: Criterion + Send> SplitObjective<M, C> {
         self.parts.iter().map(|part| &part.lower)
     }
 
-    /// The validation rows at the last evaluation, over all splits; by row, and by split where several look at one row.
+    /// The validation rows at the last evaluation, over all splits; by row, and by split where several look at one row. Of several
+    /// scores for each row, the first.
     pub fn validation_samples(&self) -> Vec<ValidationSample> {
         let mut samples = Vec::new();
         for (k, part) in self.parts.iter().enumerate().filter(|(_, part)| part.active) {

@@ -12,7 +12,7 @@ use crate::fit::{FitSettings, OuterKind, WeightsKind};
 
 /// Entries times splits up to which the scalar search explores between its points.
 const EXPLORED_ENTRIES: usize = 1_000_000;
-/// Entries × splits × largest possible support up to which the scalar search walks on until the training rows are nearly interpolated (or to the end).
+/// Entries × splits × largest possible support up to which the scalar search walks on until the training rows are nearly interpolated.
 const WALKED_WORK: f64 = 2e8;
 /// Nearly interpolated: a support of this fraction of the largest possible.
 const INTERPOLATION: f64 = 0.4;
@@ -41,9 +41,11 @@ impl<'a, F: Family<'a>> Climb<'_, 'a, '_, F> {
         let (n, p) = (prepared.rows.len(), prepared.design.n_columns());
         if entries as f64 * n.min(p) as f64 <= WALKED_WORK {
             let smallest_support = INTERPOLATION * n.min(p) as f64;
-            let rule = EarlyStop { smallest_support, ..EarlyStop::default() };
-            // Without kinks every coefficient is in the support, which says nothing then: the whole interval is walked.
-            settings.early_stop = self.family.has_kinks().then_some(rule);
+            settings.early_stop = Some(EarlyStop { smallest_support, ..EarlyStop::default() });
+        }
+        if !self.family.has_kinks() {
+            // The walk begins on a plateau where the coefficients are next to zero, and a rise there means nothing: the whole interval is walked.
+            settings.early_stop = None;
         }
         if entries > EXPLORED_ENTRIES {
             settings.exploration = f64::INFINITY;

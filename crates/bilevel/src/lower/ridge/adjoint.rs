@@ -4,13 +4,15 @@
 //! H q = −Ãᵀω,     ∂Φ/∂λ_j = y_j q_j,     ∂Φ/∂α = yᵀq
 //! ```
 //!
-//! With μ the smallest eigenvalue of H (at least min d) and e := min(‖∇P‖/μ, √(2·gap/μ)) ≥ ‖y − y*‖, the error of q is at most
+//! H ⪰ diag(d), so that everything is bounded in the norm of d, whatever scales the weights have: with E = √(2·gap), which is at least ‖D^½(y − y*)‖ for
+//! D = diag(d), and r the residual of the system,
 //!
 //! ```text
-//! ( ‖r‖ + e Σ_i v_i‖a_i‖² + e M₃ Σ_i s_i‖a_i‖²|a_iᵀq| ) / μ,
+//! ‖D^½(q − q*)‖ ≤ Δ = ‖D^{-½}r‖ + E Σ_i (v_i + M₃ s_i|ã_iᵀq|) ‖D^{-½}ã_i‖²,
+//! ‖y∘q − (y∘q)*‖ ≤ Δ max_j |y_j|/√d_j + E max_j |q_j|/√d_j
 //! ```
 //!
-//! as in `hypergradient/bound.rs`, and that of y_j q_j at most |y_j| times that plus e|q_j|.
+//! to first order in E, for the same reasons as in `hypergradient/bound.rs`. Where a coefficient is free (d_j = 0) the smallest eigenvalue of H takes the place of all d.
 
 use std::collections::HashMap;
 
@@ -18,7 +20,7 @@ use crate::design::DesignMatrix;
 use crate::loss::Loss;
 use crate::outer::Accuracy;
 
-use super::super::system::Solve;
+use super::super::system::{Solve, System};
 use super::super::{Adjoint, Solution, UpperGradient};
 use super::{Context, dot, norm};
 
@@ -37,13 +39,14 @@ pub(super) fn implicit<D: DesignMatrix, L: Loss>(
     let warm: HashMap<u32, f64> = upper.warm_start.iter().copied().collect();
     let start = context.columns.iter().map(|j| warm.get(j).copied().unwrap_or(0.0)).collect();
     let solve = system.solve(&right_side, start, accuracy.adjoint_residual);
+    let rest = system.residual(&right_side, &solve.x);
     let scale = norm(&right_side);
     let slopes = context.columns.iter().zip(&y).zip(&solve.x);
     Adjoint {
         lambda: slopes.map(|((&j, y), q)| (j, y * q)).collect(),
         ridge: dot(&y, &solve.x),
-        residual: if scale > 0.0 { solve.residual / scale } else { 0.0 },
-        error_bound: error_bound(context, solution, upper, &y, &solve),
+        residual: if scale > 0.0 { norm(&rest) / scale } else { 0.0 },
+        error_bound: error_bound(context, &system, solution, upper, &y, &solve, &rest),
         biactive: 0,
         warm_start: context.columns.iter().copied().zip(solve.x).collect(),
     }
@@ -52,22 +55,55 @@ pub(super) fn implicit<D: DesignMatrix, L: Loss>(
 /// Bound on the Euclidean error of (∂Φ/∂λ, ∂Φ/∂α).
 fn error_bound<D: DesignMatrix, L: Loss>(
     context: &Context<'_, '_, D, L>,
+    system: &System<'_, D>,
     solution: &Solution,
     upper: &UpperGradient<'_>,
     y: &[f64],
     solve: &Solve,
+    rest: &[f64],
 ) -> f64 {
     if y.is_empty() {
         return 0.0;
     }
-    let mu = solve.smallest_eigenvalue;
-    if mu.is_nan() || mu <= 0.0 {
+    let all_weighted = context.local.iter().all(|d| *d > 0.0);
+    let metric = if all_weighted { context.local.clone() } else { vec![solve.smallest_eigenvalue; y.len()] };
+    if metric[0].is_nan() || metric[0] <= 0.0 {
         return f64::INFINITY;
     }
-    let stationarity = norm(&context.gradient(y, &solution.correlations));
-    let e = (stationarity / mu).min((2.0 * solution.gap / mu).sqrt());
-    let turn = e * context.problem.glm.row_terms(&context.columns, upper, &solve.x);
-    let adjoint_error = (solve.residual + turn) / mu;
+    let scaled = |v: &[f64]| -> Vec<f64> { v.iter().zip(&metric).map(|(v, d)| v / d.sqrt()).collect() };
+    let of_gradient = norm(&scaled(&context.gradient(y, &solution.correlations)));
+    let e = of_gradient.min((2.0 * solution.gap).sqrt());
+    let delta = norm(&scaled(rest)) + e * row_terms(context, system, upper, &metric, &solve.x);
+    let (y, q) = (scaled(y), scaled(&solve.x));
     let largest = |v: &[f64]| v.iter().fold(0.0_f64, |m, x| m.max(x.abs()));
-    adjoint_error * (largest(y) + norm(y)) + e * (largest(&solve.x) + norm(&solve.x))
+    delta * (largest(&y) + norm(&y)) + e * (largest(&q) + norm(&q))
+}
+
+/// Σ_i (v_i + M₃ s_i|ã_iᵀq|) ‖ã_i‖² in the norm of 1/d, Ã being the columns centered in the h-weighted mean.
+fn row_terms<D: DesignMatrix, L: Loss>(
+    context: &Context<'_, '_, D, L>,
+    system: &System<'_, D>,
+    upper: &UpperGradient<'_>,
+    metric: &[f64],
+    q: &[f64],
+) -> f64 {
+    let glm = &context.problem.glm;
+    let n = glm.design.n_rows();
+    let (mut squares, mut image) = (vec![0.0; n], vec![0.0; n]);
+    let (mut square_of_mean, mut image_of_mean) = (0.0, 0.0);
+    for (k, &j) in context.columns.iter().enumerate() {
+        let mean = system.sums[k] * system.curvature.inverse_total();
+        square_of_mean += mean * mean / metric[k];
+        image_of_mean += mean * q[k];
+        glm.design.visit_column(j as usize, |i, a| {
+            squares[i] += a * (a - 2.0 * mean) / metric[k];
+            image[i] += a * q[k];
+        });
+    }
+    let rows = glm.sample_weights.iter().zip(upper.curvature).zip(squares.iter().zip(&image));
+    rows.map(|((s, v), (square, image))| {
+        let slope = v + L::MAX_THIRD_DERIVATIVE * s * (image - image_of_mean).abs();
+        slope * (square + square_of_mean).max(0.0)
+    })
+    .sum()
 }
