@@ -467,8 +467,7 @@ fn the_fitted_weight_is_as_good_as_any_of_a_grid_by_normal_equations() {
         split: SplitSettings::Folds(4),
         ..FitSettings::default()
     };
-    let input =
-        FitInput { name: "r", data: &dataset, test: None, groups: None, settings: &settings, journal: &[] };
+    let input = FitInput::new("r", &dataset, &settings);
     let record = fit(input, &mut Silent).unwrap().record;
     let at_answer = criterion(record.weights.lambda.unwrap());
     assert!((record.criterion.value / at_answer - 1.0).abs() < 1e-8, "{at_answer}");
