@@ -285,7 +285,7 @@ impl<'c, 'a, 'o, F: Family<'a>> Climb<'c, 'a, 'o, F> {
         (Maps { of_splits: of_splits.iter().map(make).collect(), of_final }, start)
     }
 
-    /// Minimizes over one parametrization and evaluates the answer once more, live and tight, for what the journal does not hold.
+    /// A stage that may be the answer: with its verdict.
     fn stage(
         &mut self,
         name: &str,
@@ -294,6 +294,26 @@ impl<'c, 'a, 'o, F: Family<'a>> Climb<'c, 'a, 'o, F> {
         method: &Method,
         start: Vec<f64>,
     ) -> Result<Stage> {
+        let (mut stage, of_final) = self.stage_without_verdict(name, kind, maps, method, start)?;
+        let OuterResult { theta, evaluation, .. } = &stage.result;
+        let verdict = match stage.one_sided {
+            Some(slopes) => certify::between(slopes, evaluation),
+            None => certify::along_coordinates(&mut self.objective, theta, evaluation),
+        };
+        stage.verdict = verdict.named(of_final.as_ref());
+        Ok(stage)
+    }
+
+    /// Minimizes over one parametrization and evaluates the answer once more, live and tight, for what the journal does not hold. Returns the
+    /// stage, and how θ becomes the weights of the final model.
+    fn stage_without_verdict(
+        &mut self,
+        name: &str,
+        kind: WeightsKind,
+        maps: Maps,
+        method: &Method,
+        start: Vec<f64>,
+    ) -> Result<(Stage, Box<dyn Parametrization>)> {
         let Maps { of_splits, of_final } = maps;
         self.install(of_splits)?;
         self.objective.set_pull((kind == WeightsKind::Feature).then(|| self.pull()).flatten());
@@ -352,12 +372,8 @@ impl<'c, 'a, 'o, F: Family<'a>> Climb<'c, 'a, 'o, F> {
         // What the pull adds is not the criterion.
         let evaluation =
             Evaluation { value: evaluation.value - self.objective.pull_value(&result.theta), ..evaluation };
-        let verdict = match one_sided {
-            Some(slopes) => certify::between(slopes, &evaluation),
-            None => certify::along_coordinates(&mut self.objective, &result.theta, &evaluation),
-        };
         let of_splits = self.objective.hyperparameters(&result.theta);
-        Ok(Stage {
+        let stage = Stage {
             kind,
             hyperparameters: of_final.hyperparameters(&result.theta),
             result: OuterResult { evaluation, ..result },
@@ -365,8 +381,9 @@ impl<'c, 'a, 'o, F: Family<'a>> Climb<'c, 'a, 'o, F> {
             of_splits,
             method: label,
             one_sided,
-            verdict: verdict.named(of_final.as_ref()),
-        })
+            verdict: Verdict::Unknown { reason: "not asked for".to_string() },
+        };
+        Ok((stage, of_final))
     }
 
     /// The outer penalty that the settings ask for on one weight for each block.

@@ -68,7 +68,8 @@ impl<'a, F: Family<'a>> Climb<'_, 'a, '_, F> {
             self.objective.set_active(&learns)?;
             let (maps, start) = self.free_maps(best, of_splits, kind);
             let method = self.method(kind, best.result.evaluation.support_size);
-            let stage = self.stage(&format!("{name}, half {}", half + 1), kind, maps, &method, start)?;
+            let name = format!("{name}, half {}", half + 1);
+            let (stage, _) = self.stage_without_verdict(&name, kind, maps, &method, start)?;
             self.objective.set_active(&judges)?;
             self.objective.evaluate(
                 &stage.result.theta,
