@@ -51,6 +51,16 @@ impl Fit {
         serde_json::to_string(&self.fit.record).map_err(unreadable)
     }
 
+    /// The report as HTML. `title` names the data, `call` is the Python expression that fits again, `classes` are the labels of −1 and +1.
+    fn report(&self, title: String, call: &str, classes: Option<(String, String)>) -> String {
+        let mut fit = self.fit.clone();
+        fit.record.data.name = title;
+        if let (Some(known), Some((negative, positive))) = (&mut fit.model.classes, classes) {
+            *known = Classes { negative, positive };
+        }
+        bilevel_report::render_with_call(&fit, call)
+    }
+
     /// For pickle: what [`Fit::restore`] takes. Weights and predictions are no part of the JSON of a fit.
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, Pickled<'py>)> {
         let fit = &slf.get().fit;

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from bilevel._core import __version__
 
 if TYPE_CHECKING:
+    from bilevel import plot
     from bilevel._classifier import SparseClassifier
     from bilevel._regressor import SparseRegressor
     from bilevel._results import Certificate, CriterionCurve, OuterStep
@@ -27,6 +28,7 @@ __all__ = [
     "SparseClassifier",
     "SparseRegressor",
     "__version__",
+    "plot",
     "solve",
 ]
 
@@ -42,6 +44,8 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "plot":
+        return importlib.import_module("bilevel.plot")
     if name not in _HOMES:
         raise AttributeError(f"module 'bilevel' has no attribute {name!r}")
     value = getattr(importlib.import_module(f"bilevel.{_HOMES[name]}"), name)

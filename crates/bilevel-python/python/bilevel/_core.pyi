@@ -51,6 +51,8 @@ class Fit:
     @property
     def record(self) -> str:
         """The record as JSON."""
+    def report(self, title: str, call: str, classes: tuple[str, str] | None) -> str:
+        """The report as HTML; `call` fits again, `classes` are the labels of -1 and +1."""
     @staticmethod
     def restore(fit: str, feature_weights: NDArray[np.float64], predictions: str) -> Fit:
         """The inverse of pickling."""
