@@ -3,9 +3,9 @@
 The estimators follow scikit-learn: ``SparseRegressor`` and ``SparseClassifier`` learn how strongly to
 penalize, for all features together or for each of them, while they fit.
 
-The pieces: ``solve`` and ``path`` fit for given penalties; a ``Problem`` is the objective of the upper level, with
-``hypergradient`` and ``certificate``; ``minimize`` runs the outer methods on it, or on any function.
-``bilevel.datasets`` has data to try them on.
+The pieces: ``solve`` and ``path`` fit for given penalties; a ``Problem`` is the objective of the upper
+level, with ``hypergradient`` and ``certificate``; ``minimize`` runs the outer methods on it, or on any
+function. ``bilevel.datasets`` has data to try them on.
 
 scikit-learn is imported when an estimator is first asked for, so that ``import bilevel`` is quick.
 """

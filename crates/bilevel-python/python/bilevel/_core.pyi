@@ -140,7 +140,7 @@ class Problem:
     def hyperparameters(self, theta: Floats) -> tuple[Floats, float]:
         """λ of each block and the ridge parameter."""
     def slopes(self, theta: Floats) -> tuple[Floats, Floats, int]:
-        """Derivatives along −e_k and e_k, and the number of biactive coordinates."""
+        """Derivatives along -e_k and e_k, and the number of biactive coordinates."""
     def certify(self, theta: Floats, policy: str, band: float) -> tuple[str, list[list[int]]]:
         """The certificate's record as JSON, and the biactive blocks of each split."""
     def forget(self) -> None:

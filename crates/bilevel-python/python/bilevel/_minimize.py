@@ -83,8 +83,8 @@ class MinimizeResult:
     n_steps, n_evaluations : int
         Outer steps, and calls of the objective.
     reason : str
-        Why it ended: ``"stationary"``, ``"small-step"``, ``"plateau"``, ``"search-complete"``, ``"max-steps"``
-        or ``"cancelled"``.
+        Why it ended: ``"stationary"``, ``"small-step"``, ``"plateau"``, ``"search-complete"``,
+        ``"max-steps"`` or ``"cancelled"``.
     history : list of MinimizeStep
         Empty unless ``keep_history``.
     """
@@ -128,14 +128,14 @@ def minimize(
     Parameters
     ----------
     objective : callable or Problem
-        A function of θ (a fresh array) that returns (value, gradient). A value of +infinity says that θ is out
-        of its domain; NaN is an error. What it raises ends the search and is raised here.
+        A function of θ (a fresh array) that returns (value, gradient). A value of +infinity says that θ is
+        out of its domain; NaN is an error. What it raises ends the search and is raised here.
     theta0 : array of shape (n_parameters,)
         Where to start; may be left out for a :class:`bilevel.Problem` (``problem.start()``), and with
         ``method="scalar"``.
     method : {"ntrba", "nba", "lbfgs", "scalar", "gauss-newton"}
-        Trust region for functions with kinks; normalized subgradient steps; projected L-BFGS with a line search
-        that stands kinks; global search over one bounded parameter; trust-region Gauss-Newton, for a
+        Trust region for functions with kinks; normalized subgradient steps; projected L-BFGS with a line
+        search that stands kinks; global search over one bounded parameter; trust-region Gauss-Newton, for a
         :class:`bilevel.Problem` only.
     bounds : list of (low, high) pairs, or scipy.optimize.Bounds
         ``None`` for a bound that is not there. A problem has its own by default.
@@ -148,8 +148,8 @@ def minimize(
     keep_history : bool
         Keep the steps, each with its θ.
     options : dict
-        Settings of the method by their names in the library, such as ``{"initial_radius": 0.5}``; a wrong name
-        is answered with the list of the right ones.
+        Settings of the method by their names in the library, such as ``{"initial_radius": 0.5}``; a wrong
+        name is answered with the list of the right ones.
 
     Returns
     -------
@@ -236,7 +236,7 @@ class _Function:
             )
         if value < np.inf and not np.isfinite(gradient).all():
             raise ValueError(
-                f"objective: returned a gradient that is not finite at {_short(theta)}; expected finite entries"
+                f"objective: returned a gradient that is not finite at {_short(theta)}; expected numbers"
             )
         # A copy: the function may use its array again.
         return value, np.array(gradient, dtype=np.float64).reshape(self.n_parameters)

@@ -86,7 +86,7 @@ def path(
     sample_weight: Any = None,
     tol: float = 1e-10,
 ) -> Path:
-    """Minimize ``mean loss + lambda Σ f_j |w_j| + l2/2 ||w||²`` for many λ, each from the last one's solution.
+    """Minimize ``mean loss + lambda Σ f_j |w_j| + l2/2 ||w||²`` for many λ, one after the other.
 
     Parameters
     ----------
@@ -95,8 +95,8 @@ def path(
     y : array of shape (n_samples,)
         Numbers; with ``loss="logistic"`` two labels, of which the larger one is the positive class.
     lambdas : array of shape (n_lambdas,)
-        Values of λ; they are put in decreasing order. By default ``n_lambdas`` of them, evenly spaced in log λ,
-        from the smallest λ that gives zero coefficients down to ``eps`` times that.
+        Values of λ; they are put in decreasing order. By default ``n_lambdas`` of them, evenly spaced in
+        log λ, from the smallest λ that gives zero coefficients down to ``eps`` times that.
     n_lambdas : int
         How many, if they are not given.
     eps : float
@@ -108,8 +108,8 @@ def path(
     l2 : float
         Ridge parameter, the same for all λ.
     factors : array of shape (n_features,)
-        ``f``, or with ``penalty="group"`` one for each group: 0 leaves a feature unpenalized, infinity excludes
-        it; by default 1.
+        ``f``, or with ``penalty="group"`` one for each group: 0 leaves a feature unpenalized, infinity
+        excludes it; by default 1.
     feature_groups : array of shape (n_features,)
         A label for each feature, for ``penalty="group"``.
     fit_intercept : bool

@@ -119,8 +119,8 @@ class Problem:
     """A training problem, splits that judge it, and hyperparameters θ to learn.
 
     Φ(θ) is the mean over the splits of the validation loss of the model trained at
-    ``lambda_j = factors_j * exp(theta_k)``. Solutions are kept: each call starts from the last one's, and asking
-    again at the same θ costs nothing.
+    ``lambda_j = factors_j * exp(theta_k)``. Solutions are kept: each call starts from the last
+    one's, and asking again at the same θ solves no training problem again.
 
     Parameters
     ----------
@@ -129,8 +129,8 @@ class Problem:
     y : array of shape (n_samples,)
         Numbers; with ``loss="logistic"`` two labels, of which the larger one is the positive class.
     splits : int, splitter, pair, list of pairs, or "holdout"
-        Folds, a scikit-learn splitter, (training, validation) rows (one pair, or a list of them), or a quarter of
-        the rows at random.
+        Folds, a scikit-learn splitter, (training, validation) rows (one pair, or a list of them), or a
+        quarter of the rows at random.
     loss : {"squared", "logistic"}
         ``(y - z)²/2`` or ``log(1 + exp(-y z))`` with y = ±1.
     penalty : {"l1", "elasticnet", "group"}
@@ -305,8 +305,8 @@ class Problem:
         theta : array of shape (n_parameters,)
         policy : {"self-consistent", "descent-aligned", "null", "all"}
             Which biactive coefficients (zero, but on the edge of not being so) enter the linear system: those
-            that move the way the descent wants and agree with it afterwards, those that start that way, none, or
-            all. They only differ at kinks.
+            that move the way the descent wants and agree with it afterwards, those that start that way,
+            none, or all. They only differ at kinks.
         band : float
             How near to its kink, relatively, a coefficient counts as biactive.
         tol : float

@@ -56,6 +56,7 @@ class Synthetic:
         return np.flatnonzero(self.coef)
 
     def __repr__(self) -> str:
+        """Say how large it is."""
         n, p = self.X.shape
         return f"{type(self).__name__}({n} samples, {p} features, {len(self.support)} informative)"
 
@@ -94,6 +95,7 @@ class Table:
     description: str
 
     def __repr__(self) -> str:
+        """Say how large it is."""
         n, p = self.X.shape
         return f"Table({n} samples, {p} features: {self.description})"
 
@@ -225,8 +227,8 @@ def degenerate_four_groups(
     """Features that help but hide behind correlated ones that do not.
 
     Easy features (independent, coefficient ±1), distractors (coefficient 0), hidden features (coefficient ±1,
-    each correlated with a distractor) and noise. The choice at biactive coordinates decides whether the hidden
-    features are ever found.
+    each correlated with a distractor) and noise. The choice at biactive coordinates decides whether the
+    hidden features are ever found.
 
     Parameters
     ----------
