@@ -58,7 +58,7 @@ python: .venv/python/ready ## builds the Python package and installs it into .ve
 	$(PACKAGE_PYTHON) -m pip install --quiet .
 
 test-python: python ## the Python package: its tests, scikit-learn's checks of its estimators, its types
-	$(PACKAGE_PYTHON) -m pytest --quiet
+	$(PACKAGE_PYTHON) -m pytest --quiet --doctest-modules --pyargs bilevel crates/bilevel-python/tests
 	$(PACKAGE_PYTHON) -m mypy
 
 doc: ## the API pages, warnings are errors

@@ -263,6 +263,20 @@ fn a_fit_that_is_stopped_at_once_still_answers() {
     }
 }
 
+#[test]
+fn auto_stays_at_one_weight_where_the_data_are_interpolated() {
+    let exact = synthetic::regression(
+        synthetic::Shape { n_samples: 60, n_features: 5, n_informative: 3 },
+        f64::INFINITY,
+        3,
+    );
+    let fit = run(&exact.unwrap().data, &FitSettings::default(), &mut Silent).unwrap();
+    let null = fit.record.curve.last().unwrap().value;
+    assert!(fit.record.criterion.value < 1e-7 * null);
+    assert_eq!(fit.record.weights.kind, WeightsKind::Scalar);
+    assert_eq!(fit.record.stages.len(), 1);
+}
+
 /// Interrupts after three evaluations, and counts those that came nevertheless.
 #[derive(Default)]
 struct InterruptsAtThird(usize);
