@@ -133,7 +133,9 @@ pub(crate) fn fit(
     Ok(Fit { fit: job::run(py, watcher, work)? })
 }
 
-fn split_rows(pair: &(PyReadonlyArray1<'_, i64>, PyReadonlyArray1<'_, i64>)) -> PyResult<SplitRows> {
+pub(crate) fn split_rows(
+    pair: &(PyReadonlyArray1<'_, i64>, PyReadonlyArray1<'_, i64>),
+) -> PyResult<SplitRows> {
     // A negative row becomes one that is too large, and is refused as such.
     let rows = |array: &PyReadonlyArray1<'_, i64>| -> PyResult<Vec<usize>> {
         Ok(array.as_slice()?.iter().map(|&i| usize::try_from(i).unwrap_or(usize::MAX)).collect())

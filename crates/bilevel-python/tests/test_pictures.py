@@ -10,15 +10,16 @@ import matplotlib
 
 matplotlib.use("Agg")
 
+import bilevel
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from bilevel import SparseClassifier, SparseRegressor, plot
+from scipy.sparse import csc_array
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris, make_regression
 from sklearn.exceptions import NotFittedError
-from sklearn.linear_model import lasso_path
 
 TABLE, y = load_diabetes(return_X_y=True, as_frame=True)
 ONE = SparseRegressor(weights="scalar").fit(TABLE, y)
@@ -126,21 +127,30 @@ def test_without_slopes_the_numbers_of_the_certificate_are_drawn():
 
 
 def test_a_path_has_a_line_for_each_feature_and_names_the_largest():
-    lambdas, coefficients, _ = lasso_path(TABLE - TABLE.mean(), y - y.mean(), alphas=20)
-    ax = plot.path(lambdas, coefficients.T, chosen=0.3, feature_names=TABLE.columns)
-    lines = {tuple(part[:, 1]) for part in data(ax) if len(part) == len(lambdas)}
-    assert lines == {tuple(row[::-1]) for row in coefficients if row.any()}
-    largest = np.argsort(-np.abs(coefficients).max(axis=1))[:8]
+    found = bilevel.path(TABLE, y, n_lambdas=20)
+    ax = plot.path(found, chosen=0.3, feature_names=TABLE.columns)
+    lines = {tuple(part[:, 1]) for part in data(ax) if len(part) == len(found)}
+    assert lines == {tuple(row[::-1]) for row in found.coefs if row.any()}
+    largest = np.argsort(-np.abs(found.coefs).max(axis=1))[:8]
     assert {text.get_text() for text in ax.texts} == set(TABLE.columns[largest])
     assert any((part[:, 0] == 0.3).all() for part in data(ax))
 
 
+def test_a_sparse_path_is_drawn_like_a_dense_one():
+    found = bilevel.path(TABLE, y, n_lambdas=20)
+    dense = data(plot.path(found))
+    for part, same in zip(dense, data(plot.path(found.lambdas, csc_array(found.coefs))), strict=True):
+        np.testing.assert_array_equal(part, same)
+
+
 def test_a_path_of_thousands_draws_the_largest():
-    coefficients = np.vstack([np.zeros(2000), np.arange(2000.0)])
+    coefficients = np.column_stack([np.zeros(2000), np.arange(2000.0)])
     ax = plot.path([1.0, 0.1], coefficients)
     assert len(ax.lines) == 500 + 1
     assert "500 largest of 1,999" in ax.get_title()
-    with pytest.raises(ValueError, match="expected a row of coefficients for each λ"):
+    assert "1999" in {text.get_text() for text in ax.texts}
+    assert not plot.path([1.0, 0.1], np.zeros((3, 2))).texts
+    with pytest.raises(ValueError, match="expected a column of coefficients for each λ"):
         plot.path([1.0], coefficients)
     with pytest.raises(ValueError, match="expected positive values"):
         plot.path([1.0, 0.0], coefficients)

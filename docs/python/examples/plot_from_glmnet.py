@@ -1,13 +1,15 @@
-r"""
+"""
 From glmnet
 ===========
 
 R's ``cv.glmnet`` for people who now work in Python: which option is which, and where the defaults
 differ.
 
-glmnet minimizes, for Gaussian responses, :math:`\frac{1}{2n}\|y - X\beta - \beta_0\|^2 +
-\lambda\,(\frac{1-\alpha}{2}\|\beta\|_2^2 + \alpha\|\beta\|_1)`, so that with ``alpha = 1`` its λ is ours,
-if the features are standardized in the same way.
+glmnet minimizes, for Gaussian responses, ::
+
+    1/(2n) ‖y - Xβ - β₀‖²  +  lambda ((1 - alpha)/2 ‖β‖² + alpha ‖β‖₁)
+
+so that with ``alpha = 1`` its λ is ours, if the features are standardized in the same way.
 """
 
 # %%

@@ -11,7 +11,7 @@ import textwrap
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from bilevel._drawing import (
     BLUE,
@@ -118,8 +118,8 @@ def criterion(model: Any, ax: Axes | None = None, *, which: Any = None) -> Axes:
 
 
 def path(
-    lambda_: Any,
-    coef: ArrayLike | None = None,
+    lambdas: Any,
+    coefs: Any = None,
     ax: Axes | None = None,
     *,
     chosen: float | None = None,
@@ -132,9 +132,9 @@ def path(
 
     Parameters
     ----------
-    lambda_ : array of shape (n_lambdas,), or the result of ``bilevel.path``
-    coef : array of shape (n_lambdas, n_features)
-        A row of coefficients for each λ; not needed with the result of ``bilevel.path``, which holds them.
+    lambdas : array of shape (n_lambdas,), or the result of :func:`bilevel.path`
+    coefs : array or sparse matrix of shape (n_features, n_lambdas)
+        A column of coefficients for each λ; not needed with the result of :func:`bilevel.path`.
     ax : matplotlib Axes, optional
         Where to draw; a new figure by default.
     chosen : float, optional
@@ -149,24 +149,23 @@ def path(
     Examples
     --------
     >>> import numpy as np
-    >>> from bilevel import plot
-    >>> ax = plot.path([1.0, 0.1], np.array([[0.0, 0.0], [2.0, -1.0]]), feature_names=["age", "sex"])
+    >>> import bilevel
+    >>> found = bilevel.path(np.eye(2), [3.0, -2.0], fit_intercept=False)
+    >>> ax = bilevel.plot.path(found, feature_names=["age", "sex"])
     >>> sorted(text.get_text() for text in ax.texts)
     ['age', 'sex']
     """
-    lambdas, table = _path_arrays(lambda_, coef)
+    lambdas, features, table = _path_arrays(lambdas, coefs)
     order = np.argsort(lambdas)
-    lambdas, table = lambdas[order], table[order]
-    size = np.abs(table).max(axis=0)
-    drawn = np.argsort(-size, kind="stable")[: min(LINES, int(np.count_nonzero(size)))]
+    lambdas, table = lambdas[order], table[:, order]
+    ranked = np.argsort(-np.abs(table).max(axis=1, initial=0.0), kind="stable")[:LINES]
     colours = (BLUE, ORANGE, GREEN, "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#7F7F00")
     ax = new_axes(ax)
     ax.set_xscale("log")
-    for j in drawn[: NAMED - 1 : -1] if len(drawn) > NAMED else ():
-        ax.plot(lambdas, table[:, j], color=GREY, alpha=0.6, linewidth=0.8)
-    names = [str(j) if feature_names is None else str(feature_names[j]) for j in drawn[:NAMED]]
-    for j, colour in zip(drawn[:NAMED], colours, strict=False):
-        ax.plot(lambdas, table[:, j], color=colour, linewidth=1.5)
+    for row in ranked[NAMED:][::-1]:
+        ax.plot(lambdas, table[row], color=GREY, alpha=0.6, linewidth=0.8)
+    for row, colour in zip(ranked[:NAMED], colours, strict=False):
+        ax.plot(lambdas, table[row], color=colour, linewidth=1.5)
     ax.axhline(0.0, color="black", linewidth=0.6)
     if chosen is not None:
         ax.axvline(chosen, color=ORANGE, linewidth=1, linestyle=(0, (4, 3)))
@@ -174,10 +173,11 @@ def path(
         ax.set_xlim(lambdas[0], lambdas[-1])
     plain_numbers(ax, "x")
     low, high = ax.get_ylim()
-    heights = apart(table[0, drawn[:NAMED]], 0.045 * (high - low))
-    for name, height, colour in zip(names, heights, colours, strict=False):
+    heights = apart(table[ranked[:NAMED], 0], 0.045 * (high - low))
+    for row, height, colour in zip(ranked[:NAMED], heights, colours, strict=False):
+        j = features[row]
         ax.annotate(
-            name,
+            str(j if feature_names is None else feature_names[j]),
             (lambdas[0], height),
             xytext=(-4, 0),
             textcoords="offset points",
@@ -193,10 +193,8 @@ def path(
     ax.spines["right"].set_visible(True)
     ax.set_xlabel("λ")
     ax.set_ylabel("coefficient")
-    if len(drawn) < np.count_nonzero(size):
-        ax.set_title(
-            f"the {len(drawn)} largest of {np.count_nonzero(size):,} coefficients", fontsize="medium"
-        )
+    if len(ranked) < len(table):
+        ax.set_title(f"the {len(ranked)} largest of {len(table):,} coefficients", fontsize="medium")
     return ax
 
 
@@ -466,26 +464,31 @@ def _stages_above(ax: Axes, stages: list[str], starts: Floats) -> None:
         )
 
 
-def _path_arrays(lambda_: Any, coef: ArrayLike | None) -> tuple[Floats, Floats]:
-    if coef is None:
-        if not (hasattr(lambda_, "lambda_") and hasattr(lambda_, "coef")):
+def _path_arrays(lambdas: Any, coefs: Any) -> tuple[Floats, NDArray[np.intp], Floats]:
+    """λ, the features that are ever nonzero, and their coefficients, a row each."""
+    if coefs is None:
+        if not (hasattr(lambdas, "lambdas") and hasattr(lambdas, "coefs")):
             raise TypeError(
-                f"path: found {type(lambda_).__name__} without `coef`; expected the result of bilevel.path, "
-                "or values of λ and a row of coefficients for each"
+                f"path: found {type(lambdas).__name__} without `coefs`; expected the result of bilevel.path, "
+                "or values of λ and a column of coefficients for each"
             )
-        lambda_, coef = lambda_.lambda_, lambda_.coef
-    lambdas = np.asarray(lambda_, dtype=np.float64)
-    table = np.asarray(coef, dtype=np.float64)
-    if lambdas.ndim != 1 or table.ndim != 2 or len(table) != len(lambdas) or len(lambdas) == 0:
+        lambdas, coefs = lambdas.lambdas, lambdas.coefs
+    values = np.asarray(lambdas, dtype=np.float64)
+    if not hasattr(coefs, "tocsr"):
+        coefs = np.asarray(coefs, dtype=np.float64)
+    if values.ndim != 1 or coefs.ndim != 2 or coefs.shape[1] != len(values) or len(values) == 0:
         raise ValueError(
-            f"path: found λ of shape {lambdas.shape} and coefficients of shape {table.shape}; "
-            "expected a row of coefficients for each λ"
+            f"path: found λ of shape {values.shape} and coefficients of shape {coefs.shape}; "
+            "expected a column of coefficients for each λ"
         )
-    if not (lambdas > 0).all():
+    if not (values > 0).all():
         raise ValueError(
-            f"path: found λ = {lambdas.min():g}; expected positive values, for a logarithmic axis"
+            f"path: found λ = {values.min():g}; expected positive values, for a logarithmic axis"
         )
-    return lambdas, table
+    # Sparse coefficients of a million features have few rows that are not empty.
+    features = np.flatnonzero(np.asarray((coefs != 0).sum(axis=1)).ravel())
+    rows = coefs.tocsr()[features].toarray() if hasattr(coefs, "tocsr") else coefs[features]
+    return values, features, np.asarray(rows, dtype=np.float64)
 
 
 def _wrapped(sentence: str) -> list[str]:

@@ -4,9 +4,9 @@ use std::time::Instant;
 
 use crate::Result;
 use crate::data::{Dataset, Target, Task};
-use crate::design::{Design, DesignMatrix, ScaledDesign};
+use crate::design::DesignMatrix;
 use crate::loss::Loss;
-use crate::lower::{Hyperparameters, LowerLevel, Solution, SparseGlm};
+use crate::lower::{Hyperparameters, LowerLevel, Solution};
 use crate::objective::ValidationSample;
 use crate::outer::Accuracy;
 use crate::penalty::Penalty;
@@ -156,7 +156,7 @@ fn certificate<L: Loss, P: Penalty>(
         one_sided_slopes: best.one_sided.filter(|(left, right)| left.is_finite() && right.is_finite()),
         stationary: best.verdict.is_stationary(),
         verdict: named(best, prepared),
-        stationarity_tolerance: certify::tolerance(evaluation.value),
+        stationarity_tolerance: certify::stationarity_tolerance(evaluation.value),
         lambda_range,
     }
 }
@@ -230,29 +230,5 @@ fn baseline(task: Task, targets: &[f64], weights: &[f64]) -> f64 {
     match task {
         Task::Regression => mean,
         Task::Classification => ((1.0 + mean) / (1.0 - mean)).ln().clamp(-30.0, 30.0),
-    }
-}
-
-impl<L: Loss, P: Penalty> SparseGlm<'_, ScaledDesign<'_, Design>, L, P> {
-    /// ‖R^γ(y)‖ = ‖y − prox_{γλρ}(y − γ∇F(y))‖/γ with γ = 1/trace(∇²F) ≤ 1/Lip, relative to the dual norm of ∇F(0): 0 exactly at the minimizer
-    /// (DESIGN §2.1).
-    fn forward_backward_residual(&self, hyperparameters: &Hyperparameters, solution: &Solution) -> f64 {
-        let p = self.design.n_columns();
-        let squares: f64 = (0..p).map(|j| self.design.column_weighted_square(j, self.sample_weights)).sum();
-        let lipschitz = (L::MAX_CURVATURE * squares + hyperparameters.ridge).max(f64::MIN_POSITIVE);
-        let blocks = self.penalty.blocks();
-        let (mut y, mut moved) = (Vec::new(), Vec::new());
-        let mut square = 0.0;
-        for (g, &lambda) in hyperparameters.lambda.iter().enumerate() {
-            blocks.gather(g, &solution.coefficients, &mut y);
-            blocks.gather(g, &solution.correlations, &mut moved);
-            for (m, y) in moved.iter_mut().zip(&y) {
-                *m = y - (*m + hyperparameters.ridge * y) / lipschitz;
-            }
-            self.penalty.prox(&mut moved, lambda / lipschitz);
-            square += moved.iter().zip(&y).map(|(m, y)| (m - y) * (m - y)).sum::<f64>();
-        }
-        let scale = self.lambda_max(&vec![1.0; blocks.len()]).max(f64::MIN_POSITIVE);
-        square.sqrt() * lipschitz / scale
     }
 }

@@ -363,7 +363,7 @@ impl<'c, 'a, 'o, L: Loss, P: Penalty + Send> Climb<'c, 'a, 'o, L, P> {
             Evaluation { value: evaluation.value - self.objective.pull_value(&result.theta), ..evaluation };
         let verdict = match one_sided {
             Some(slopes) => certify::between(slopes, &evaluation),
-            None => certify::along_coordinates(&mut self.objective, &result.theta, &evaluation),
+            None => certify::verdict(&mut self.objective, &result.theta, &evaluation),
         };
         let of_splits = self.objective.hyperparameters(&result.theta);
         Ok(Stage {

@@ -20,6 +20,7 @@ use crate::lower::SparseGlm;
 use crate::penalty::{GroupL1, L1, Penalty};
 use crate::{Error, Result};
 
+pub use certify::{stationarity_tolerance, verdict};
 pub use gradcheck::{GradcheckRow, gradcheck};
 pub use observer::{JournalEntry, Observer, Silent, WarmStart};
 pub use record::{
