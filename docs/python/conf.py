@@ -65,6 +65,7 @@ ORDER = [
     "plot_lasso_in_one_line.py",
     "plot_choosing_a_criterion.py",
     "plot_certificate.py",
+    "plot_path.py",
     "plot_million_weights.py",
     "plot_from_lassocv.py",
     "plot_from_glmnet.py",
