@@ -59,6 +59,8 @@ sphinx_gallery_conf = {
     "download_all_examples": False,
     "capture_repr": (),
     "abort_on_example_error": True,
+    # An example may be as it was and the package not.
+    "run_stale_examples": True,
 }
 
 ORDER = [

@@ -126,6 +126,16 @@ def test_without_slopes_the_numbers_of_the_certificate_are_drawn():
     assert (drawn[expected == 0] < 1e-16).all()
 
 
+def test_the_certificate_of_a_problem_is_drawn_with_its_steepest_slope():
+    problem = bilevel.Problem(TABLE, y, weights="feature")
+    proven = bilevel.certificate(problem, problem.start())
+    ax = plot.certificate(proven)
+    steepest = -min(proven.slopes.down.min(), proven.slopes.up.min())
+    assert steepest > 0
+    assert data(ax)[0][-1, 0] == steepest
+    assert ax.get_title().replace("\n", " ") == proven.verdict
+
+
 def test_a_path_has_a_line_for_each_feature_and_names_the_largest():
     found = bilevel.path(TABLE, y, n_lambdas=20)
     ax = plot.path(found, chosen=0.3, feature_names=TABLE.columns)

@@ -8,7 +8,6 @@ derivative, on the support only, by which the estimators learn.
 """
 
 import bilevel
-import matplotlib.pyplot as plt
 import numpy as np
 from bilevel import SparseRegressor, plot
 
@@ -26,18 +25,18 @@ ax = plot.path(found, chosen=chosen, feature_names=data.feature_names)
 # %%
 # The derivative
 # --------------
-# At twelve values of λ the arrow goes where the derivative points, as far as the next value would be.
-few = bilevel.path(data.X, data.y, n_lambdas=12, eps=0.01)
-_, ax = plt.subplots(figsize=(7, 4.5), layout="constrained")
-plot.path(found, ax=ax, feature_names=data.feature_names)
+# At twelve values of λ a black line goes where the derivative points. It stays on the path until a
+# feature enters or leaves.
+smooth = bilevel.path(data.X, data.y, n_lambdas=300, eps=0.05)
+few = bilevel.path(data.X, data.y, n_lambdas=12, eps=0.05)
+ax = plot.path(smooth, feature_names=data.feature_names)
 ax.set_xscale("linear")
-for k, lam in enumerate(few.lambdas):
-    step = -0.12 * lam
+for k, lam in enumerate(few.lambdas[:-1]):
+    step = -0.15 * lam
     for j in np.flatnonzero(few.coefs[:, k]):
         ends = [few.coefs[j, k], few.coefs[j, k] + step * few.derivatives[j, k]]
         ax.plot([lam, lam + step], ends, color="black", linewidth=1)
-        ax.plot([lam], ends[:1], ".", color="black", markersize=4)
-ax.set_xlim(few.lambdas[-1], few.lambdas[0])
+        ax.plot([lam], ends[:1], ".", color="black", markersize=5)
 
 # %%
 # It is the derivative, and not an approximation of it: central differences of the solutions agree.

@@ -101,3 +101,32 @@ def _steepest(verdict: dict[str, Any]) -> float | None:
         "descends": None if verdict.get("slope") is None else abs(verdict["slope"]),
     }
     return slopes.get(verdict["kind"])
+
+
+def path_arrays(
+    lambdas: Any, coefs: Any
+) -> tuple[NDArray[np.float64], NDArray[np.intp], NDArray[np.float64]]:
+    """λ, the features that are ever nonzero, and their coefficients, a row each."""
+    if coefs is None:
+        if not (hasattr(lambdas, "lambdas") and hasattr(lambdas, "coefs")):
+            raise TypeError(
+                f"path: found {type(lambdas).__name__} without `coefs`; expected the result of bilevel.path, "
+                "or values of λ and a column of coefficients for each"
+            )
+        lambdas, coefs = lambdas.lambdas, lambdas.coefs
+    values = np.asarray(lambdas, dtype=np.float64)
+    if not hasattr(coefs, "tocsr"):
+        coefs = np.asarray(coefs, dtype=np.float64)
+    if values.ndim != 1 or coefs.ndim != 2 or coefs.shape[1] != len(values) or len(values) == 0:
+        raise ValueError(
+            f"path: found λ of shape {values.shape} and coefficients of shape {coefs.shape}; "
+            "expected a column of coefficients for each λ"
+        )
+    if not (values > 0).all():
+        raise ValueError(
+            f"path: found λ = {values.min():g}; expected positive values, for a logarithmic axis"
+        )
+    # Sparse coefficients of a million features have few rows that are not empty.
+    features = np.flatnonzero(np.asarray((coefs != 0).sum(axis=1)).ravel())
+    rows = coefs.tocsr()[features].toarray() if hasattr(coefs, "tocsr") else coefs[features]
+    return values, features, np.asarray(rows, dtype=np.float64)

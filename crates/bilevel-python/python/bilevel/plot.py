@@ -29,7 +29,8 @@ from bilevel._drawing import (
     pyplot,
     ranked,
 )
-from bilevel._view import View, view
+from bilevel._results import Certificate
+from bilevel._view import View, path_arrays, view
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -113,7 +114,7 @@ def criterion(model: Any, ax: Axes | None = None, *, which: Any = None) -> Axes:
     ax.set_xlabel("λ")
     ax.set_ylabel(seen.criterion_name)
     kept_above(ax, curve.lambda_, curve.support_size)
-    ax.legend(frameon=False)
+    ax.legend(frameon=True, framealpha=0.9, edgecolor="none")
     return ax
 
 
@@ -155,11 +156,11 @@ def path(
     >>> sorted(text.get_text() for text in ax.texts)
     ['age', 'sex']
     """
-    lambdas, features, table = _path_arrays(lambdas, coefs)
+    lambdas, features, table = path_arrays(lambdas, coefs)
     order = np.argsort(lambdas)
     lambdas, table = lambdas[order], table[:, order]
     ranked = np.argsort(-np.abs(table).max(axis=1, initial=0.0), kind="stable")[:LINES]
-    colours = (BLUE, ORANGE, GREEN, "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#7F7F00")
+    colours = (BLUE, ORANGE, GREEN, "#CC79A7", "#56B4E9", "#E69F00", "#882255", "#7F7F00")
     ax = new_axes(ax)
     ax.set_xscale("log")
     for row in ranked[NAMED:][::-1]:
@@ -305,7 +306,8 @@ def certificate(model: Any, ax: Axes | None = None, *, which: Any = None) -> Axe
 
     Parameters
     ----------
-    model : fitted estimator
+    model : fitted estimator, or Certificate
+        Also what :func:`bilevel.certificate` returns.
     ax : matplotlib Axes, optional
         Where to draw; a new figure by default.
     which : class label, optional
@@ -323,13 +325,17 @@ def certificate(model: Any, ax: Axes | None = None, *, which: Any = None) -> Axe
     >>> plot.certificate(model).get_title().startswith("stationary")
     True
     """
-    seen = view(model, which)
-    ax = new_axes(ax)
-    if seen.one_lambda is not None and seen.certificate.one_sided_slopes is not None and len(seen.curve) > 1:
-        _slopes(ax, seen, seen.one_lambda, seen.certificate.one_sided_slopes)
+    if isinstance(model, Certificate):
+        ax, proven = new_axes(ax), model
+        _measures(ax, proven, _steepest(proven))
     else:
-        _measures(ax, seen)
-    ax.set_title("\n".join(_wrapped(seen.certificate.verdict)), fontsize="medium")
+        seen = view(model, which)
+        ax, proven = new_axes(ax), seen.certificate
+        if seen.one_lambda is not None and proven.one_sided_slopes is not None and len(seen.curve) > 1:
+            _slopes(ax, seen, seen.one_lambda, proven.one_sided_slopes)
+        else:
+            _measures(ax, proven, seen.steepest)
+    ax.set_title("\n".join(_wrapped(proven.verdict)), fontsize="medium")
     return ax
 
 
@@ -366,20 +372,25 @@ def _slopes(ax: Axes, seen: View, chosen: float, slopes: tuple[float, float]) ->
     plain_numbers(ax, "x")
     ax.set_xlabel("λ")
     ax.set_ylabel(seen.criterion_name)
-    ax.legend(frameon=False)
+    ax.legend(frameon=True, framealpha=0.9, edgecolor="none")
 
 
-def _measures(ax: Axes, seen: View) -> None:
+def _steepest(proven: Certificate) -> float | None:
+    """How steeply a parameter, changed alone, still lowers the criterion, where the slopes are known."""
+    slopes = getattr(proven, "slopes", None)
+    return None if slopes is None else max(0.0, -float(min(slopes.down.min(), slopes.up.min())))
+
+
+def _measures(ax: Axes, proven: Certificate, steepest: float | None) -> None:
     """The numbers of a certificate on a logarithmic axis; a zero lies on its left edge."""
-    proven = seen.certificate
     rows = [
         ("relative duality gap", proven.relative_gap),
         ("residual", proven.residual),
         ("error of the hypergradient", proven.hypergradient_error_bound),
         ("hypergradient", proven.hypergradient_norm),
     ]
-    if seen.steepest is not None:
-        rows.append(("steepest descent left", seen.steepest))
+    if steepest is not None:
+        rows.append(("steepest descent left", steepest))
     values = np.array([value for _, value in rows])
     height = np.arange(len(rows))
     positive = values[np.isfinite(values) & (values > 0)]
@@ -395,7 +406,7 @@ def _measures(ax: Axes, seen: View) -> None:
             ha="center" if value > 0 else "left",
             fontsize="small",
         )
-    if seen.steepest is not None:
+    if steepest is not None:
         last = len(rows) - 1
         ax.plot([proven.tolerance], [last], "|", color=ORANGE, markersize=22, markeredgewidth=2)
         ax.annotate(
@@ -462,33 +473,6 @@ def _stages_above(ax: Axes, stages: list[str], starts: Floats) -> None:
             rotation_mode="anchor",
             arrowprops={"arrowstyle": "-", "color": GREY, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 0},
         )
-
-
-def _path_arrays(lambdas: Any, coefs: Any) -> tuple[Floats, NDArray[np.intp], Floats]:
-    """λ, the features that are ever nonzero, and their coefficients, a row each."""
-    if coefs is None:
-        if not (hasattr(lambdas, "lambdas") and hasattr(lambdas, "coefs")):
-            raise TypeError(
-                f"path: found {type(lambdas).__name__} without `coefs`; expected the result of bilevel.path, "
-                "or values of λ and a column of coefficients for each"
-            )
-        lambdas, coefs = lambdas.lambdas, lambdas.coefs
-    values = np.asarray(lambdas, dtype=np.float64)
-    if not hasattr(coefs, "tocsr"):
-        coefs = np.asarray(coefs, dtype=np.float64)
-    if values.ndim != 1 or coefs.ndim != 2 or coefs.shape[1] != len(values) or len(values) == 0:
-        raise ValueError(
-            f"path: found λ of shape {values.shape} and coefficients of shape {coefs.shape}; "
-            "expected a column of coefficients for each λ"
-        )
-    if not (values > 0).all():
-        raise ValueError(
-            f"path: found λ = {values.min():g}; expected positive values, for a logarithmic axis"
-        )
-    # Sparse coefficients of a million features have few rows that are not empty.
-    features = np.flatnonzero(np.asarray((coefs != 0).sum(axis=1)).ravel())
-    rows = coefs.tocsr()[features].toarray() if hasattr(coefs, "tocsr") else coefs[features]
-    return values, features, np.asarray(rows, dtype=np.float64)
 
 
 def _wrapped(sentence: str) -> list[str]:
