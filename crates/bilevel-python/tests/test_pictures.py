@@ -57,6 +57,14 @@ def test_the_criterion_is_the_curve_with_its_standard_errors_and_the_choice():
     assert ax.get_xscale() == "log"
 
 
+def test_how_many_features_are_kept_stands_above_where_it_changes():
+    (above,) = plot.criterion(ONE).child_axes
+    kept = [int(label.get_text()) for label in above.get_xticklabels()]
+    assert kept == sorted(kept, reverse=True)
+    assert kept[0] == 10
+    assert not plot.criterion(SparseRegressor(grid=[1e-4, 1e-5]).fit(TABLE, y)).child_axes
+
+
 def test_more_than_one_lambda_is_a_level_line():
     ax = plot.criterion(MANY)
     np.testing.assert_array_equal(labelled(ax, "chosen: adaptive weights")[1], [MANY.criterion_value_] * 2)

@@ -113,7 +113,8 @@ def criterion(model: Any, ax: Axes | None = None, *, which: Any = None) -> Axes:
     plain_numbers(ax, "x")
     ax.set_xlabel("λ")
     ax.set_ylabel(seen.criterion_name)
-    kept_above(ax, curve.lambda_, curve.support_size)
+    if np.ptp(curve.support_size) > 0:
+        kept_above(ax, curve.lambda_, curve.support_size)
     ax.legend(frameon=True, framealpha=0.9, edgecolor="none")
     return ax
 
@@ -247,7 +248,8 @@ def history(model: Any, ax: Axes | None = None, *, which: Any = None) -> Axes:
     """Draw the criterion step by step, stage after stage.
 
     A dot is a step; the line is the smallest value so far in a stage. Steps of the search over one λ try
-    values far and near, so that their dots go up and down.
+    values far and near, so that their dots go up and down. Stages called halves are judged on half of the
+    validation rows: their values are not those of the others.
 
     Parameters
     ----------
