@@ -16,13 +16,15 @@ CARGO_DENY := .tools/bin/cargo-deny
 RUFF := .venv/lint/bin/ruff
 PACKAGE_PYTHON := .venv/python/bin/python
 BENCH_PYTHON := .venv/bench/bin/python
+DOCS_PYTHON := .venv/docs/bin/python
 BROWSERS := chromium chromium-browser google-chrome google-chrome-stable
 
-# Seconds for each fuzz target; options of benchmarks/compare.py.
+# Seconds for each fuzz target; options of benchmarks/compare.py; "short" for examples with less data.
 SECONDS ?= 600
 BENCH ?=
+EXAMPLES ?=
 
-.PHONY: help demo test lint lint-rust lint-python test-rust python test-python doc licences miri audit browser bench fuzz format clean
+.PHONY: help demo test lint lint-rust lint-python test-rust python test-python doc docs licences miri audit browser bench fuzz format clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -61,7 +63,13 @@ test-python: python ## the Python package: its tests, scikit-learn's checks of i
 	$(PACKAGE_PYTHON) -m pytest --quiet --doctest-modules --pyargs bilevel crates/bilevel-python/tests
 	$(PACKAGE_PYTHON) -m mypy
 
-doc: ## the API pages, warnings are errors
+docs: .venv/docs/ready ## the Python package's site with its gallery, warnings are errors; EXAMPLES=short for less data
+	$(DOCS_PYTHON) -m pip install --quiet --no-deps .
+	BILEVEL_SHORT_EXAMPLES=$(if $(filter short,$(EXAMPLES)),1,0) MPLBACKEND=agg \
+	  $(DOCS_PYTHON) -m sphinx --fail-on-warning --keep-going -q -b html docs/python docs/python/_build/html
+	@echo "The site lies in $(CURDIR)/docs/python/_build/html/index.html"
+
+doc: ## the Rust API's pages, warnings are errors
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 
 licences: .tools/cargo-deny-$(CARGO_DENY_VERSION) ## licences and sources of the dependencies
@@ -103,7 +111,7 @@ format: .venv/lint/ruff-$(RUFF_VERSION) ## formats Rust and Python files in plac
 
 clean: ## removes everything that was built or installed in this folder
 	cargo clean
-	rm -rf .tools .venv demo-output
+	rm -rf .tools .venv demo-output docs/python/_build docs/python/auto_examples docs/python/generated
 
 # A debug build of cargo-deny takes 1 CPU-minute, a release build several; it checks a lock file in a second either way.
 .tools/cargo-deny-$(CARGO_DENY_VERSION):
@@ -123,6 +131,11 @@ clean: ## removes everything that was built or installed in this folder
 .venv/python/ready: crates/bilevel-python/tests/requirements.txt
 	$(PYTHON) -m venv .venv/python
 	.venv/python/bin/pip install --quiet -r crates/bilevel-python/tests/requirements.txt
+	touch $@
+
+.venv/docs/ready: docs/python/requirements.txt
+	$(PYTHON) -m venv .venv/docs
+	.venv/docs/bin/pip install --quiet -r docs/python/requirements.txt
 	touch $@
 
 .venv/bench/ready: benchmarks/requirements.txt

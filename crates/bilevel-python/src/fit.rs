@@ -51,6 +51,16 @@ impl Fit {
         serde_json::to_string(&self.fit.record).map_err(unreadable)
     }
 
+    /// The report as HTML. `title` names the data, `call` is the Python expression that fits again, `classes` are the labels of −1 and +1.
+    fn report(&self, title: String, call: &str, classes: Option<(String, String)>) -> String {
+        let mut fit = self.fit.clone();
+        fit.record.data.name = title;
+        if let (Some(known), Some((negative, positive))) = (&mut fit.model.classes, classes) {
+            *known = Classes { negative, positive };
+        }
+        bilevel_report::render_with_call(&fit, call)
+    }
+
     /// For pickle: what [`Fit::restore`] takes. Weights and predictions are no part of the JSON of a fit.
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, Pickled<'py>)> {
         let fit = &slf.get().fit;
@@ -123,7 +133,9 @@ pub(crate) fn fit(
     Ok(Fit { fit: job::run(py, watcher, work)? })
 }
 
-fn split_rows(pair: &(PyReadonlyArray1<'_, i64>, PyReadonlyArray1<'_, i64>)) -> PyResult<SplitRows> {
+pub(crate) fn split_rows(
+    pair: &(PyReadonlyArray1<'_, i64>, PyReadonlyArray1<'_, i64>),
+) -> PyResult<SplitRows> {
     // A negative row becomes one that is too large, and is refused as such.
     let rows = |array: &PyReadonlyArray1<'_, i64>| -> PyResult<Vec<usize>> {
         Ok(array.as_slice()?.iter().map(|&i| usize::try_from(i).unwrap_or(usize::MAX)).collect())

@@ -8,12 +8,20 @@
 //! | `job.rs` | a computation on its own thread, without the GIL, while the calling thread listens for Ctrl-C |
 //! | `fit.rs` | `bilevel::fit::fit` |
 //! | `solve.rs` | the lower level alone |
+//! | `path.rs` | the lower level along λ, with derivatives |
+//! | `problem.rs` | the objective Φ(θ), its hypergradient, slopes and certificate |
+//! | `minimize.rs` | the outer methods on a function of Python's |
+//! | `datasets.rs` | synthetic and embedded data |
 //! | `error.rs` | errors as exceptions |
 
+mod datasets;
 mod error;
 mod fit;
 mod job;
 mod matrix;
+mod minimize;
+mod path;
+mod problem;
 mod solve;
 
 use pyo3::prelude::*;
@@ -22,9 +30,17 @@ use pyo3::prelude::*;
 #[pymodule]
 mod _core {
     #[pymodule_export]
+    use super::datasets::{embedded, generate_four_groups, generate_linear_model};
+    #[pymodule_export]
     use super::fit::{Fit, fit};
     #[pymodule_export]
     use super::matrix::Matrix;
+    #[pymodule_export]
+    use super::minimize::minimize;
+    #[pymodule_export]
+    use super::path::path;
+    #[pymodule_export]
+    use super::problem::Problem;
     #[pymodule_export]
     use super::solve::solve;
 

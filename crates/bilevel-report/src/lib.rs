@@ -17,4 +17,4 @@ mod statistics;
 mod text;
 mod words;
 
-pub use page::render;
+pub use page::{render, render_with_call};

@@ -16,6 +16,16 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 
 /// Every record can be drawn: what is missing or not finite is named in words instead. The size does not grow with the number of
 /// features (names apart): at most 300 features, 300 steps and 5,000 predictions are drawn in any one figure.
 pub fn render(fit: &Fit) -> String {
+    page(fit, None)
+}
+
+/// The same for a fit made by a program: `call` is the expression that makes it again, shown in place of the command.
+pub fn render_with_call(fit: &Fit, call: &str) -> String {
+    page(fit, Some(call))
+}
+
+fn page(fit: &Fit, call: Option<&str>) -> String {
+    let exact = if call.is_some() { "the fitted model" } else { "model.json" };
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -30,8 +40,8 @@ pub fn render(fit: &Fit) -> String {
                 style { (PreEscaped(STYLE)) }
             }
             body {
-                main { (body(fit)) }
-                footer { p { "bilevel " (fit.record.version) " · data " code { (fit.record.data.fingerprint) } " · exact numbers are in model.json" } }
+                main { (body(fit, call)) }
+                footer { p { "bilevel " (fit.record.version) " · data " code { (fit.record.data.fingerprint) } " · exact numbers are in " (exact) } }
                 div id="tip" hidden {}
                 script { (PreEscaped(SCRIPT)) }
             }
@@ -40,9 +50,9 @@ pub fn render(fit: &Fit) -> String {
     .into_string()
 }
 
-fn body(fit: &Fit) -> Markup {
+fn body(fit: &Fit, call: Option<&str>) -> Markup {
     html! {
-        (sections::headline(fit))
+        (sections::headline(fit, call.is_some()))
         nav aria-label="Sections" {
             @for (id, title) in [
                 ("search", "Choice of λ"),
@@ -66,6 +76,6 @@ fn body(fit: &Fit) -> Markup {
         (sections::stages(fit))
         (sections::trace(fit))
         (sections::certificate(fit))
-        (sections::reproduce(fit))
+        (sections::reproduce(fit, call))
     }
 }

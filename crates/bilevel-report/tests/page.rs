@@ -67,6 +67,17 @@ fn the_command_repeats_what_differs_from_the_defaults() {
 }
 
 #[test]
+fn a_program_is_shown_its_own_call_and_not_the_command() {
+    let mut fit = fits::classes();
+    fit.record.data.weighted = true;
+    let page = bilevel_report::render_with_call(&fit, "SparseRegressor(penalty='l1').fit(X, y)");
+    assert!(page.contains("SparseRegressor(penalty='l1').fit(X, y)"));
+    for of_the_command in ["bilevel fit", "--target", "model.json", "given from a program", "--test"] {
+        assert!(!page.contains(of_the_command), "{of_the_command}");
+    }
+}
+
+#[test]
 fn what_a_program_gave_beside_the_data_is_told() {
     let mut fit = fits::regression();
     assert!(!words(&fit).contains("given from a program"));

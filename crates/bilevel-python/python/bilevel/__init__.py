@@ -1,7 +1,11 @@
 """Learn the regularization of models from data, by calculus.
 
 The estimators follow scikit-learn: ``SparseRegressor`` and ``SparseClassifier`` learn how strongly to
-penalize, for all features together or for each of them, while they fit. ``solve`` fits for a given penalty.
+penalize, for all features together or for each of them, while they fit.
+
+The pieces: ``solve`` and ``path`` fit for given penalties; a ``Problem`` is the objective of the upper
+level, with ``hypergradient`` and ``certificate``; ``minimize`` runs the outer methods on it, or on any
+function. ``bilevel.datasets`` has data to try them on, ``bilevel.plot`` pictures.
 
 scikit-learn is imported when an estimator is first asked for, so that ``import bilevel`` is quick.
 """
@@ -14,7 +18,18 @@ from typing import TYPE_CHECKING, Any
 from bilevel._core import __version__
 
 if TYPE_CHECKING:
+    from bilevel import datasets, plot
     from bilevel._classifier import SparseClassifier
+    from bilevel._minimize import MinimizeResult, MinimizeStep, minimize
+    from bilevel._path import Path, path
+    from bilevel._problem import (
+        Hypergradient,
+        PointCertificate,
+        Problem,
+        Slopes,
+        certificate,
+        hypergradient,
+    )
     from bilevel._regressor import SparseRegressor
     from bilevel._results import Certificate, CriterionCurve, OuterStep
     from bilevel._solve import Solution, solve
@@ -22,26 +37,54 @@ if TYPE_CHECKING:
 __all__ = [
     "Certificate",
     "CriterionCurve",
+    "Hypergradient",
+    "MinimizeResult",
+    "MinimizeStep",
     "OuterStep",
+    "Path",
+    "PointCertificate",
+    "Problem",
+    "Slopes",
     "Solution",
     "SparseClassifier",
     "SparseRegressor",
     "__version__",
+    "certificate",
+    "datasets",
+    "hypergradient",
+    "minimize",
+    "path",
+    "plot",
     "solve",
 ]
 
 _HOMES = {
     "Certificate": "_results",
     "CriterionCurve": "_results",
+    "Hypergradient": "_problem",
+    "MinimizeResult": "_minimize",
+    "MinimizeStep": "_minimize",
     "OuterStep": "_results",
+    "Path": "_path",
+    "PointCertificate": "_problem",
+    "Problem": "_problem",
+    "Slopes": "_problem",
     "Solution": "_solve",
     "SparseClassifier": "_classifier",
     "SparseRegressor": "_regressor",
+    "certificate": "_problem",
+    "hypergradient": "_problem",
+    "minimize": "_minimize",
+    "path": "_path",
     "solve": "_solve",
 }
 
+_MODULES = ("datasets", "plot")
+
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"bilevel.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'bilevel' has no attribute {name!r}")
     value = getattr(importlib.import_module(f"bilevel.{_HOMES[name]}"), name)

@@ -1,6 +1,6 @@
 """The compiled part of the package: conversions, no mathematics."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, final
 
 import numpy as np
@@ -51,6 +51,8 @@ class Fit:
     @property
     def record(self) -> str:
         """The record as JSON."""
+    def report(self, title: str, call: str, classes: tuple[str, str] | None) -> str:
+        """The report as HTML; `call` fits again, `classes` are the labels of -1 and +1."""
     @staticmethod
     def restore(fit: str, feature_weights: NDArray[np.float64], predictions: str) -> Fit:
         """The inverse of pickling."""
@@ -82,3 +84,99 @@ def solve(
     tolerance: float,
 ) -> tuple[NDArray[np.float64], float, float, float, float, int]:
     """Coefficients, intercept, objective, duality gap, relative gap, iterations for given hyperparameters."""
+
+Floats = NDArray[np.float64]
+Rows = NDArray[np.int64]
+Columns = tuple[NDArray[np.int64], NDArray[np.int64], Floats]
+Generated = tuple[NDArray[np.int64], NDArray[np.int32], Floats, Floats, Floats]
+
+def path(
+    matrix: Matrix,
+    target: Floats,
+    factors: Floats,
+    given: Floats | None,
+    *,
+    count: int,
+    smallest: float,
+    ridge: float,
+    classes: bool,
+    groups: Sequence[int] | None,
+    sample_weight: Floats,
+    intercept: bool,
+    tolerance: float,
+) -> tuple[Floats, Columns, Columns, Floats, Floats, Floats, Floats, NDArray[np.int64]]:
+    """λ, coefficients and derivatives (CSC), intercepts and derivatives, gaps, relative gaps, iterations."""
+
+@final
+class Problem:
+    """Lower level, splits and parametrization; solutions are kept from call to call."""
+
+    def __init__(
+        self,
+        matrix: Matrix,
+        target: Floats,
+        splits: Sequence[tuple[Rows, Rows]],
+        factors: Floats,
+        *,
+        classes: bool,
+        group_penalty: bool,
+        weights: str,
+        groups: Sequence[int] | None,
+        ridge: float | None,
+        intercept: bool,
+        sample_weight: Floats | None,
+        bounds: tuple[float, float] | None,
+    ) -> None: ...
+    @property
+    def lambda_max(self) -> float:
+        """The smallest e^θ, the same for all, that gives zero coefficients."""
+    @property
+    def bounds(self) -> tuple[Floats, Floats]:
+        """The box of θ."""
+    def evaluate(
+        self, theta: Floats, policy: str, band: float, tolerance: float, gradient: bool
+    ) -> tuple[float, float, Floats, float, float, float, int]:
+        """Value, standard error, gradient, bound on its error, relative gap, support size, biactive."""
+    def solve(self, theta: Floats, tolerance: float) -> list[tuple[Floats, float, float, float, float, int]]:
+        """For each split: coefficients, intercept, objective, gap, relative gap, iterations."""
+    def hyperparameters(self, theta: Floats) -> tuple[Floats, float]:
+        """λ of each block and the ridge parameter."""
+    def slopes(self, theta: Floats) -> tuple[Floats, Floats, int]:
+        """Derivatives along -e_k and e_k, and the number of biactive coordinates."""
+    def certify(self, theta: Floats, policy: str, band: float) -> tuple[str, list[list[int]]]:
+        """The certificate's record as JSON, and the biactive blocks of each split."""
+    def forget(self) -> None:
+        """Forget the solutions."""
+
+def minimize(
+    objective: Problem | Callable[[Floats], tuple[float, Floats]],
+    start: Floats,
+    lower: Floats,
+    upper: Floats,
+    *,
+    method: str,
+    options: str,
+    record: Callable[..., bool],
+) -> tuple[Floats, float, Floats, float, int, int, int, str]:
+    """θ, value, gradient, bound on its error, biactive, steps, evaluations, reason."""
+
+def generate_linear_model(
+    n_samples: int,
+    n_features: int,
+    n_informative: int,
+    *,
+    noise: float,
+    classes: bool,
+    density: float | None,
+    exponent: float | None,
+    seed: int,
+) -> Generated:
+    """Column starts, rows, values, target, coefficients; no starts if dense."""
+
+def generate_four_groups(
+    n_samples: int, n_features: int, rho: float, seed: int
+) -> tuple[Generated, list[str], list[int]]:
+    """The data, the role of each feature, the distractor of each hidden one."""
+
+def embedded(name: str) -> bytes:
+    """The file of an embedded data set."""

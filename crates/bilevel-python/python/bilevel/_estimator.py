@@ -16,6 +16,7 @@ from sklearn.utils.validation import _check_sample_weight
 from bilevel import _core
 from bilevel._matrix import group_numbers, to_matrix
 from bilevel._results import Certificate, CriterionCurve, OuterStep
+from bilevel._shown import Shown
 from bilevel._splits import row_splits
 from bilevel._watch import watch
 
@@ -50,7 +51,7 @@ def threads(n_jobs: int | None) -> int | None:
     return int(joblib.effective_n_jobs(n_jobs))
 
 
-class SparseModel(BaseEstimator):  # type: ignore[misc]
+class SparseModel(Shown, BaseEstimator):  # type: ignore[misc]
     """Parameters of the sparse estimators, and the fit that they share."""
 
     def __init__(

@@ -85,7 +85,7 @@ class SparseRegressor(RegressorMixin, SparseModel):  # type: ignore[misc]
     n_iter_ : int
         Outer steps over all stages.
     n_features_in_ : int
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
 
     Examples
     --------

@@ -88,63 +88,22 @@ def solve(
     >>> solve(np.array([[1.0], [-1.0]]), [3.0, -3.0], 1.0).coef
     array([2.])
     """
-    from sklearn.utils.validation import (
-        _check_sample_weight,
-        check_array,
-        check_consistent_length,
-        column_or_1d,
+    from bilevel._training import ridge_parameter, tolerance, training
+
+    ridge, gap = ridge_parameter(l2), tolerance(tol)
+    checked = training(
+        X, y, loss=loss, penalty=penalty, feature_groups=feature_groups, sample_weight=sample_weight
     )
-
-    from bilevel._matrix import STORAGE, group_numbers, to_matrix
-
-    if loss not in ("squared", "logistic"):
-        raise ValueError(f"setting `loss`: found {loss!r}; expected 'squared' or 'logistic'")
-    if penalty not in ("l1", "elasticnet", "group"):
-        raise ValueError(f"setting `penalty`: found {penalty!r}; expected 'l1', 'elasticnet' or 'group'")
-    if not 0.0 <= l2 < np.inf:
-        raise ValueError(f"setting `l2`: found {l2!r}; expected a finite number of at least 0")
-    if not 0.0 < tol <= 1e-2:
-        raise ValueError(f"setting `tol`: found {tol!r}; expected a positive relative gap of at most 0.01")
-    X = check_array(X, accept_sparse="csc", dtype=STORAGE, order="F", ensure_all_finite=False)
-    y = column_or_1d(y)
-    check_consistent_length(X, y)
-    classes = loss == "logistic"
-    target = _signs(y) if classes else np.ascontiguousarray(y, dtype=np.float64)
-    weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-    total = weights.sum()
-    if not total > 0.0:
-        raise ValueError("sample_weight: found no positive weight; expected at least one")
-    groups = None
-    if penalty == "group":
-        if feature_groups is None:
-            raise ValueError("setting `feature_groups`: found None; expected a label for each feature")
-        groups = group_numbers(feature_groups, X.shape[1])
-    n_blocks = X.shape[1] if groups is None else max(groups) + 1
-    lam = np.asarray(lam, dtype=np.float64)
-    if lam.shape not in ((), (n_blocks,)):
-        kind = "feature" if groups is None else "group"
-        raise ValueError(
-            f"lam: found an array of shape {lam.shape}; "
-            f"expected a number or one for each of {n_blocks} {kind}s"
-        )
     return Solution(
         *_core.solve(
-            to_matrix(X),
-            target,
-            np.ascontiguousarray(np.broadcast_to(lam, (n_blocks,))),
-            ridge=float(l2),
-            classes=classes,
-            groups=groups,
-            sample_weight=weights / total,
+            checked.matrix,
+            checked.target,
+            checked.block_values("lam", lam),
+            ridge=ridge,
+            classes=checked.classes,
+            groups=checked.groups if checked.group_penalty else None,
+            sample_weight=checked.shares(),
             intercept=bool(fit_intercept),
-            tolerance=float(tol),
+            tolerance=gap,
         )
     )
-
-
-def _signs(y: NDArray[Any]) -> NDArray[np.float64]:
-    labels = np.unique(y)
-    if len(labels) != 2:
-        raise ValueError(f"target: found {len(labels)} classes; expected 2")
-    signs: NDArray[np.float64] = np.where(y == labels[1], 1.0, -1.0)
-    return signs

@@ -8,15 +8,15 @@ use maud::{Markup, html};
 use crate::text::{count, counted, name, number, percent, seconds, significant};
 use crate::words;
 
-/// The head of the page.
-pub(crate) fn headline(fit: &Fit) -> Markup {
+/// The head of the page, for readers of the command or of a program.
+pub(crate) fn headline(fit: &Fit, by_program: bool) -> Markup {
     let record = &fit.record;
     html! {
         header {
             p class="kicker" { "bilevel " (record.version) " · " (name(&record.data.name)) }
             h1 { (words::math(&sentence(fit))) }
             div class="tiles" {
-                @for tile in tiles(fit) {
+                @for tile in tiles(fit, by_program) {
                     div class="tile" {
                         span class="tile-name" { (tile.name) }
                         span class="tile-value" { (tile.value) }
@@ -25,7 +25,7 @@ pub(crate) fn headline(fit: &Fit) -> Markup {
                 }
             }
             @if let Some(warning) = ended_early(fit) { p class="caution" { (warning) } }
-            p class="caution" { (caution(fit)) }
+            p class="caution" { (caution(fit, by_program)) }
         }
     }
 }
@@ -74,7 +74,7 @@ struct Tile {
     note: String,
 }
 
-fn tiles(fit: &Fit) -> Vec<Tile> {
+fn tiles(fit: &Fit, by_program: bool) -> Vec<Tile> {
     let record = &fit.record;
     let tile = |name: &str, value: String, note: String| Tile { name: name.into(), value, note };
     let (weights_value, weights_note) = match record.weights.lambda {
@@ -86,7 +86,7 @@ fn tiles(fit: &Fit) -> Vec<Tile> {
     };
     let certificate = &record.certificate;
     vec![
-        test_tile(fit),
+        test_tile(fit, by_program),
         tile(
             &record.criterion.name,
             number(record.criterion.value),
@@ -122,12 +122,15 @@ fn weights_note(fit: &Fit) -> String {
     }
 }
 
-fn test_tile(fit: &Fit) -> Tile {
+fn test_tile(fit: &Fit, by_program: bool) -> Tile {
     let Some(test) = &fit.record.test else {
         return Tile {
             name: "test score".into(),
             value: "none".into(),
-            note: "there is no test set; try --test-fraction 0.2".into(),
+            note: match by_program {
+                true => "score the model on rows that it has not seen".into(),
+                false => "there is no test set; try --test-fraction 0.2".into(),
+            },
         };
     };
     let samples = counted(test.n_samples, "test sample");
@@ -153,7 +156,7 @@ fn test_tile(fit: &Fit) -> Tile {
     }
 }
 
-fn caution(fit: &Fit) -> Markup {
+fn caution(fit: &Fit, by_program: bool) -> Markup {
     let criterion = &fit.record.criterion;
     html! {
         "The search minimized the " (criterion.name) ", so the value it ended with (" (number(criterion.value))
@@ -162,8 +165,12 @@ fn caution(fit: &Fit) -> Markup {
             "Quote the test score: its rows took no part in the search or in the fit. In the unit of the criterion they have the loss "
             (number(test.loss)) ", and the best constant has " (number(test.baseline_loss)) "."
         } @else {
-            "There is no test score to quote. To get one, put rows aside before anything else happens: run again with "
-            code { "--test-fraction 0.2" } ", or give a file with " code { "--test FILE" } "."
+            "There is no test score to quote. To get one, put rows aside before anything else happens: "
+            @if by_program {
+                "split them off (" code { "train_test_split" } "), fit on the rest, and score the model on them."
+            } @else {
+                "run again with " code { "--test-fraction 0.2" } ", or give a file with " code { "--test FILE" } "."
+            }
         }
         @if fit.record.loss == LossKind::Squared { " (Squared errors are halved here, ½(truth − prediction)², as in training.)" }
     }

@@ -7,19 +7,21 @@ use maud::{Markup, html};
 use crate::text::{count, counted, name, number, seconds};
 use crate::words;
 
-/// "Settings, and how to get this again".
-pub(crate) fn reproduce(fit: &Fit) -> Markup {
+/// "Settings, and how to get this again": by the command, or by a program's `call`.
+pub(crate) fn reproduce(fit: &Fit, call: Option<&str>) -> Markup {
     let record = &fit.record;
     html! {
         section id="reproduce" {
             h2 { "Settings, and how to get this again" }
-            pre { code { (command(fit)) } }
+            pre { code { @match call { Some(call) => (call), None => (command(fit)) } } }
             p class="note" {
-                "Same data, version " (record.version) " and seed " (record.settings.seed) " give the same answer, with any number of threads. "
-                "The record holds the name of the data without its folder, and neither the target's column (" code { "--target" }
-                ", if the file needs it) nor the files that words in capitals stand for."
+                "Same data, version " (record.version) " and seed " (record.settings.seed) " give the same answer, with any number of threads."
+                @if call.is_none() {
+                    " The record holds the name of the data without its folder, and neither the target's column (" code { "--target" }
+                    ", if the file needs it) nor the files that words in capitals stand for."
+                }
             }
-            @if let Some(given) = given_from_a_program(fit) {
+            @if let (None, Some(given)) = (call, given_from_a_program(fit)) {
                 p class="note" { (given) " were given from a program; the command has no options for them." }
             }
             div class="pair" {

@@ -59,8 +59,11 @@ impl Split {
         }
     }
 
-    /// The same rows, each counted as often as its sample weight says (all n of them finite and at least 0).
-    pub(crate) fn weighted(&self, sample_weight: &[f64], name: &str) -> Result<Self> {
+    /// The same rows, each counted as often as its sample weight says (all n of them finite and at least 0). Errors call the split by `name`.
+    ///
+    /// # Errors
+    /// [`Error::InvalidData`] if only rows of weight 0 are left on either side.
+    pub fn weighted(&self, sample_weight: &[f64], name: &str) -> Result<Self> {
         let (train, _) = reweighted(&self.train, sample_weight, &format!("training rows of {name}"))?;
         let (validation, total) =
             reweighted(&self.validation, sample_weight, &format!("validation rows of {name}"))?;

@@ -150,7 +150,7 @@ fn certificate<'a, F: Family<'a>>(
         one_sided_slopes: best.one_sided.filter(|(left, right)| left.is_finite() && right.is_finite()),
         stationary: best.verdict.is_stationary(),
         verdict: named(best, family.prepared()),
-        stationarity_tolerance: certify::tolerance(evaluation.value),
+        stationarity_tolerance: certify::stationarity_tolerance(evaluation.value),
         lambda_range,
     }
 }

@@ -14,7 +14,7 @@ const TOLERANCE: f64 = 1e-4;
 const ROUNDING: f64 = 1e-9;
 
 /// The slope that counts as none, for a criterion of this value.
-pub(super) fn tolerance(value: f64) -> f64 {
+pub fn stationarity_tolerance(value: f64) -> f64 {
     TOLERANCE * value.abs().max(f64::MIN_POSITIVE)
 }
 
@@ -29,8 +29,10 @@ pub(super) fn between(slopes: (f64, f64), evaluation: &Evaluation) -> Verdict {
     judge(descent.max(0.0), 0.0, evaluation.value, || (0, upwards))
 }
 
-/// The verdict on many parameters from the one-sided derivatives along ±e_i at θ.
-pub(super) fn along_coordinates<M: LowerLevel + Send, C: Criterion + Send>(
+/// The verdict on many parameters from the one-sided derivatives along ±e_i at θ, where `evaluation` is the objective's with its gradient.
+///
+/// The name of the parameter that [`Verdict::Descends`] speaks of is left empty.
+pub fn verdict<M: LowerLevel + Send, C: Criterion + Send>(
     objective: &mut SplitObjective<M, C>,
     theta: &[f64],
     evaluation: &Evaluation,
@@ -50,7 +52,7 @@ fn judge(descent: f64, error: f64, value: f64, which: impl FnOnce() -> (usize, b
     if epsilon <= ROUNDING * value.abs() {
         return Verdict::Stationary;
     }
-    if epsilon <= tolerance(value) {
+    if epsilon <= stationarity_tolerance(value) {
         return Verdict::Within { epsilon };
     }
     if descent > error {

@@ -298,7 +298,7 @@ impl<'c, 'a, 'o, F: Family<'a>> Climb<'c, 'a, 'o, F> {
         let OuterResult { theta, evaluation, .. } = &stage.result;
         let verdict = match stage.one_sided {
             Some(slopes) => certify::between(slopes, evaluation),
-            None => certify::along_coordinates(&mut self.objective, theta, evaluation),
+            None => certify::verdict(&mut self.objective, theta, evaluation),
         };
         stage.verdict = verdict.named(of_final.as_ref());
         Ok(stage)

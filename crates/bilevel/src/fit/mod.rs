@@ -18,6 +18,7 @@ use std::time::Instant;
 use crate::data::{Dataset, SplitRows};
 use crate::{Error, Result};
 
+pub use certify::{stationarity_tolerance, verdict};
 pub use gradcheck::{GradcheckRow, gradcheck};
 pub use observer::{JournalEntry, Observer, Silent, WarmStart};
 pub use record::{

@@ -51,7 +51,7 @@ pub struct Direction<'a> {
 impl Direction<'_> {
     /// # Errors
     /// [`Error::InvalidData`] for blocks out of order or range, or entries that are not finite.
-    fn check(&self, n_blocks: usize) -> Result<()> {
+    pub(super) fn check(&self, n_blocks: usize) -> Result<()> {
         let increasing = self.lambda.windows(2).all(|pair| pair[0].0 < pair[1].0);
         let in_range = self.lambda.last().is_none_or(|entry| (entry.0 as usize) < n_blocks);
         let finite = self.ridge.is_finite() && self.lambda.iter().all(|entry| entry.1.is_finite());
@@ -63,7 +63,7 @@ impl Direction<'_> {
         Err(Error::data("direction", found, expected))
     }
 
-    fn of_block(&self, g: u32) -> f64 {
+    pub(super) fn of_block(&self, g: u32) -> f64 {
         let found = self.lambda.binary_search_by_key(&g, |entry| entry.0);
         found.map_or(0.0, |k| self.lambda[k].1)
     }

@@ -13,6 +13,7 @@ mod reduced;
 mod selection;
 mod solve;
 mod system;
+mod tangent;
 
 pub(crate) use directional::critical_cone;
 pub use directional::{CriticalCone, Direction, OneSided};
@@ -21,3 +22,4 @@ pub(crate) use gauss_newton::gauss_newton;
 pub(crate) use implicit::implicit;
 pub use partition::{BlockState, Partition};
 pub use selection::{BiactivePolicy, Selection};
+pub use tangent::Tangent;

@@ -322,8 +322,30 @@ impl<'a, D: DesignMatrix, L: Loss, P: Penalty> SparseGlm<'a, D, L, P> {
         10.0 * reach * cost
     }
 
+    /// ‖R^γ(y)‖ = ‖y − prox_{γλρ}(y − γ∇F(y))‖/γ with γ = 1/trace(∇²F) ≤ 1/Lip, relative to the dual norm of ∇F(0): 0 exactly at the minimizer
+    /// (DESIGN §2.1).
+    pub fn forward_backward_residual(&self, hyperparameters: &Hyperparameters, solution: &Solution) -> f64 {
+        let p = self.design.n_columns();
+        let squares: f64 = (0..p).map(|j| self.design.column_weighted_square(j, self.sample_weights)).sum();
+        let lipschitz = (L::MAX_CURVATURE * squares + hyperparameters.ridge).max(f64::MIN_POSITIVE);
+        let blocks = self.penalty.blocks();
+        let (mut y, mut moved) = (Vec::new(), Vec::new());
+        let mut square = 0.0;
+        for (g, &lambda) in hyperparameters.lambda.iter().enumerate() {
+            blocks.gather(g, &solution.coefficients, &mut y);
+            blocks.gather(g, &solution.correlations, &mut moved);
+            for (m, y) in moved.iter_mut().zip(&y) {
+                *m = y - (*m + hyperparameters.ridge * y) / lipschitz;
+            }
+            self.penalty.prox(&mut moved, lambda / lipschitz);
+            square += moved.iter().zip(&y).map(|(m, y)| (m - y) * (m - y)).sum::<f64>();
+        }
+        let scale = self.lambda_max(&vec![1.0; blocks.len()]).max(f64::MIN_POSITIVE);
+        square.sqrt() * lipschitz / scale
+    }
+
     /// Whether a solution and the slopes of a criterion belong to this design.
-    pub(super) fn check_lengths(&self, solution: &Solution, upper: &UpperGradient<'_>) -> Result<()> {
+    pub(crate) fn check_lengths(&self, solution: &Solution, upper: &UpperGradient<'_>) -> Result<()> {
         let (n, p) = (self.design.n_rows(), self.design.n_columns());
         let of_rows = [solution.predictor.len(), upper.predictor.len(), upper.curvature.len()];
         let of_columns = [solution.coefficients.len(), solution.correlations.len()];
@@ -334,7 +356,7 @@ impl<'a, D: DesignMatrix, L: Loss, P: Penalty> SparseGlm<'a, D, L, P> {
         Err(Error::data("solution and criterion", found, format!("those of a design of {n} × {p}")))
     }
 
-    pub(super) fn check(&self, hyperparameters: &Hyperparameters) -> Result<()> {
+    pub(crate) fn check(&self, hyperparameters: &Hyperparameters) -> Result<()> {
         let lambda = &hyperparameters.lambda;
         if lambda.len() != self.penalty.blocks().len() {
             let expected = format!("{}, one for each block of the penalty", self.penalty.blocks().len());

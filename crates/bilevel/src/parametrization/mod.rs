@@ -14,7 +14,7 @@ pub use weights::Weights;
 use crate::lower::{Adjoint, Hyperparameters};
 
 /// θ ↦ (λ, α), and the transpose of its Jacobian.
-pub trait Parametrization: Sync {
+pub trait Parametrization: Send + Sync {
     /// Length of θ.
     fn n_parameters(&self) -> usize;
     /// (λ, α) at θ.
