@@ -12,26 +12,24 @@
 mod adaptive;
 mod cross_fit;
 mod methods;
+mod stage;
 
 use std::cell::RefCell;
-use std::ops::ControlFlow;
 use std::time::Instant;
 
 use crate::Result;
 use crate::data::Split;
 use crate::lower::Hyperparameters;
-use crate::objective::{Counted, Pull, SplitObjective, ValidationSample, mean_and_standard_error, tight};
-use crate::outer::{
-    Evaluation, Grid, Objective, OuterOptimizer, OuterResult, Progress, ScalarSearch, Step, StopReason,
-};
+use crate::objective::{Counted, SplitObjective, ValidationSample, mean_and_standard_error};
+use crate::outer::{Grid, OuterOptimizer, OuterResult, ScalarSearch, Step};
 use crate::parametrization::{Parametrization, Ridge, Weights};
 use crate::penalty::Blocks;
 
 use super::family::Family;
-use super::observer::Observer;
+use super::observer::{Observer, WarmStart};
 use super::prepare;
-use super::replay::{Journal, Journaled};
-use super::{CurvePoint, FitSettings, LossKind, OuterKind, StageRecord, Verdict, WeightsKind, certify};
+use super::replay::Journal;
+use super::{CurvePoint, FitSettings, LossKind, OuterKind, StageRecord, Verdict, WeightsKind};
 use methods::FEWEST_STEPS;
 
 type PhiOf<'a, F> = SplitObjective<<F as Family<'a>>::Lower, <F as Family<'a>>::Criterion>;
@@ -85,6 +83,8 @@ pub(super) struct Climb<'c, 'a, 'o, F: Family<'a>> {
     curve: Vec<CurvePoint>,
     lambda_range: Option<(f64, f64)>,
     interrupted: bool,
+    /// The solutions at the end of the last stage.
+    last_solutions: Vec<WarmStart>,
 }
 
 /// The parametrizations of one stage: for each split (or all), and for the final fit.
@@ -143,6 +143,7 @@ impl<'c, 'a, 'o, F: Family<'a>> Climb<'c, 'a, 'o, F> {
             curve: Vec::new(),
             lambda_range: None,
             interrupted: false,
+            last_solutions: Vec::new(),
         })
     }
 
@@ -285,133 +286,6 @@ impl<'c, 'a, 'o, F: Family<'a>> Climb<'c, 'a, 'o, F> {
         (Maps { of_splits: of_splits.iter().map(make).collect(), of_final }, start)
     }
 
-    /// A stage that may be the answer: with its verdict.
-    fn stage(
-        &mut self,
-        name: &str,
-        kind: WeightsKind,
-        maps: Maps,
-        method: &Method,
-        start: Vec<f64>,
-    ) -> Result<Stage> {
-        let (mut stage, of_final) = self.stage_without_verdict(name, kind, maps, method, start)?;
-        let OuterResult { theta, evaluation, .. } = &stage.result;
-        let verdict = match stage.one_sided {
-            Some(slopes) => certify::between(slopes, evaluation),
-            None => certify::verdict(&mut self.objective, theta, evaluation),
-        };
-        stage.verdict = verdict.named(of_final.as_ref());
-        Ok(stage)
-    }
-
-    /// Minimizes over one parametrization and evaluates the answer once more, live and tight, for what the journal does not hold. Returns the
-    /// stage, and how θ becomes the weights of the final model.
-    fn stage_without_verdict(
-        &mut self,
-        name: &str,
-        kind: WeightsKind,
-        maps: Maps,
-        method: &Method,
-        start: Vec<f64>,
-    ) -> Result<(Stage, Box<dyn Parametrization>)> {
-        let Maps { of_splits, of_final } = maps;
-        self.install(of_splits)?;
-        self.objective.set_pull((kind == WeightsKind::Feature).then(|| self.pull()).flatten());
-        let n_parameters = self.objective.n_parameters();
-        self.observer.borrow_mut().on_stage(name, n_parameters);
-        let mut trace = std::mem::take(&mut self.trace);
-        let (result, label) = {
-            let mut journaled = Journaled {
-                objective: &mut self.objective,
-                journal: &mut self.journal,
-                observer: &self.observer,
-                stage: name,
-                evaluations: 0,
-            };
-            let deadline = self.settings.time_limit;
-            let (observer, started) = (&self.observer, self.started);
-            let mut monitor = |progress: &Progress<'_>| -> ControlFlow<StopReason> {
-                let step = step_record(name, progress, n_parameters == 1, started.elapsed().as_secs_f64());
-                let cancelled = observer.borrow_mut().on_step(&step).is_break();
-                trace.push(step);
-                match deadline {
-                    _ if cancelled => ControlFlow::Break(StopReason::Cancelled),
-                    Some(limit) if started.elapsed().as_secs_f64() > limit => {
-                        ControlFlow::Break(StopReason::TimeLimit)
-                    }
-                    _ => ControlFlow::Continue(()),
-                }
-            };
-            match method {
-                Method::Scalar(search) => {
-                    let found = search.search(&mut journaled, &start, &mut monitor)?;
-                    self.lambda_range = Some((found.scanned.0.exp(), found.scanned.1.exp()));
-                    self.curve =
-                        found.curve.iter().map(|s| curve_point(s.theta.exp(), &s.evaluation)).collect();
-                    (found.outer, "scalar")
-                }
-                Method::Given(grid, lambdas) => {
-                    let points = lambdas.iter().map(|lambda| vec![lambda.ln()]).collect();
-                    let found = grid.search_points(&mut journaled, points, &mut monitor)?;
-                    let sampled = lambdas.iter().zip(&found.samples).rev();
-                    self.curve = sampled.map(|(&lambda, (_, e))| curve_point(lambda, e)).collect();
-                    (found.outer, grid.name())
-                }
-                Method::Other(method) => {
-                    (method.minimize(&mut journaled, &start, &mut monitor)?, method.name())
-                }
-            }
-        };
-        self.trace = trace;
-        self.interrupted = matches!(result.stop_reason, StopReason::Cancelled | StopReason::TimeLimit);
-        // A resumed run that replayed the whole stage comes here without solutions: the end of a stage starts cold in every run.
-        self.objective.forget_all_but(None);
-        let request = tight(self.settings.selection());
-        let one_sided = if n_parameters == 1 { Some(self.one_sided_slopes(result.theta[0])?) } else { None };
-        let evaluation = self.objective.evaluate(&result.theta, request)?;
-        // What the pull adds is not the criterion.
-        let evaluation =
-            Evaluation { value: evaluation.value - self.objective.pull_value(&result.theta), ..evaluation };
-        let of_splits = self.objective.hyperparameters(&result.theta);
-        let stage = Stage {
-            kind,
-            hyperparameters: of_final.hyperparameters(&result.theta),
-            result: OuterResult { evaluation, ..result },
-            samples: self.objective.validation_samples(),
-            of_splits,
-            method: label,
-            one_sided,
-            verdict: Verdict::Unknown { reason: "not asked for".to_string() },
-        };
-        Ok((stage, of_final))
-    }
-
-    /// The outer penalty that the settings ask for on one weight for each block.
-    fn pull(&self) -> Option<Pull> {
-        let group_of =
-            |groups: &Vec<usize>| groups.iter().map(|&g| u32::try_from(g).unwrap_or(u32::MAX)).collect();
-        let groups = self.groups.as_ref().map_or_else(|| vec![0; self.factors.len()], group_of);
-        (self.settings.pull > 0.0).then(|| Pull::new(self.settings.pull, groups))
-    }
-
-    fn install(&mut self, mut maps: Vec<Box<dyn Parametrization>>) -> Result<()> {
-        if maps.len() == 1
-            && let Some(only) = maps.pop()
-        {
-            self.objective.set_parametrization(only);
-            return Ok(());
-        }
-        self.objective.set_parametrizations(maps)
-    }
-
-    /// dΦ/dθ a hundred-thousandth to the left and to the right: at a kink both matter, and the slope *at* the kink says nothing.
-    fn one_sided_slopes(&mut self, theta: f64) -> Result<(f64, f64)> {
-        let request = tight(self.settings.selection());
-        let left = self.objective.evaluate(&[theta - 1e-5], request)?.gradient[0];
-        let right = self.objective.evaluate(&[theta + 1e-5], request)?.gradient[0];
-        Ok((left, right))
-    }
-
     /// Whether `stage` improves on `best` by more than the standard error of the difference, paired over validation samples; and that error.
     fn compare(&self, best: &Stage, stage: &Stage) -> (bool, f64) {
         let pairs = best.samples.iter().zip(&stage.samples);
@@ -460,33 +334,4 @@ fn objective_over<'a, F: Family<'a>>(
     let parts = splits.map(part).collect::<Result<_>>()?;
     let one = Weights::scalar(factors.to_vec(), Ridge::Fixed(0.0), f64::NEG_INFINITY, f64::INFINITY);
     Ok(SplitObjective::new(parts, Box::new(one)))
-}
-
-fn step_record(stage: &str, progress: &Progress<'_>, one_lambda: bool, seconds: f64) -> Step {
-    let evaluation: &Evaluation = progress.evaluation;
-    Step {
-        stage: stage.to_string(),
-        step: progress.step,
-        evaluations: progress.evaluations,
-        value: evaluation.value,
-        standard_error: evaluation.standard_error,
-        gradient_norm: progress.gradient_norm,
-        gradient_error_bound: evaluation.gradient_error_bound,
-        support_size: evaluation.support_size,
-        radius: progress.radius,
-        lambda: one_lambda.then(|| progress.theta[0].exp()),
-        relative_gap: evaluation.relative_gap,
-        biactive: evaluation.biactive,
-        accepted: progress.accepted,
-        seconds,
-    }
-}
-
-fn curve_point(lambda: f64, evaluation: &Evaluation) -> CurvePoint {
-    CurvePoint {
-        lambda,
-        value: evaluation.value,
-        standard_error: evaluation.standard_error,
-        support_size: evaluation.support_size,
-    }
 }

@@ -205,7 +205,7 @@ impl JournalEntry {
 }
 
 impl WarmStart {
-    fn new(solution: &Solution) -> Self {
+    pub(super) fn new(solution: &Solution) -> Self {
         let support = solution.support();
         Self {
             bits: support.iter().map(|&j| solution.coefficients[j].to_bits()).collect(),
@@ -214,7 +214,7 @@ impl WarmStart {
         }
     }
 
-    fn solution<M: LowerLevel>(&self, lower: &M) -> Solution {
+    pub(super) fn solution<M: LowerLevel>(&self, lower: &M) -> Solution {
         let mut coefficients = vec![0.0; lower.n_coefficients()];
         for (&j, &bits) in self.indices.iter().zip(&self.bits) {
             if let Some(slot) = coefficients.get_mut(j as usize) {

@@ -35,8 +35,11 @@ impl<'a, F: Family<'a>> Climb<'_, 'a, '_, F> {
             several => halves.iter().map(|(k, _)| several[*k].clone()).collect(),
         };
         let whole = self.swap_in(halves)?;
+        let solutions_of_whole = self.last_solutions.clone();
+        self.last_solutions =
+            halves.iter().filter_map(|(k, _)| self.last_solutions.get(*k).cloned()).collect();
         let survives = self.cross_fit(best, &of_halves, kind, name);
-        self.objective = whole;
+        (self.objective, self.last_solutions) = (whole, solutions_of_whole);
         survives
     }
 
