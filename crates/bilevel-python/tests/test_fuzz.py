@@ -254,7 +254,10 @@ def test_a_sparse_matrix_in_any_form_gives_the_same_numbers(name, data, kind, fo
 def test_a_target_in_any_form_gives_the_same_numbers(name, data, form):
     X, y = data[0], target_of(name, data[1])
     expected = outcome(COMPUTATIONS[name], X, y)
-    assert_same(outcome(COMPUTATIONS[name], X, TARGET_FORMS[form](y)), expected)
+    found = outcome(COMPUTATIONS[name], X, TARGET_FORMS[form](y))
+    # scikit-learn's classifiers take no objects for labels.
+    if not (name == "classifier" and form == "objects" and found == "refused"):
+        assert_same(found, expected)
 
 
 # --- data that make no sense -------------------------------------------------------------------------------------
@@ -382,7 +385,9 @@ ANYTHING = st.one_of(
     st.lists(st.lists(st.integers(-3, 20), max_size=6), max_size=3),
     st.tuples(st.lists(st.integers(-3, 14), max_size=6), st.lists(st.integers(-3, 14), max_size=6)),
     st.dictionaries(st.text(max_size=2), st.integers(), max_size=2),
-    st.sampled_from([np.nan, np.array(1.0), np.ones(3), np.ones((2, 2)), np.array(None), np.float32(0.1), 1j]),
+    st.sampled_from(
+        [np.nan, np.array(1.0), np.ones(3), np.ones((2, 2)), np.array(None), np.float32(0.1), 1j]
+    ),
 )
 COMMON = ("loss", "penalty", "l2", "feature_groups", "fit_intercept", "sample_weight", "tol")
 SETTINGS = {

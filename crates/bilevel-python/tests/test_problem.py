@@ -132,7 +132,9 @@ def test_a_problem_can_be_pickled_and_copied():
 
 def test_sparse_and_dense_are_one_problem():
     X = DATA.X * (np.abs(DATA.X) > 1.0)
-    dense, compressed = (Problem(kind(X), DATA.y, weights="feature") for kind in (np.asarray, sparse.csr_array))
+    dense, compressed = (
+        Problem(kind(X), DATA.y, weights="feature") for kind in (np.asarray, sparse.csr_array)
+    )
     theta = dense.start()
     np.testing.assert_allclose(dense.hypergradient(theta).gradient, compressed.hypergradient(theta).gradient)
 
