@@ -91,15 +91,9 @@ def assert_same(found, expected, tolerance=1e-9):
         np.testing.assert_allclose(ours, theirs, rtol=tolerance, atol=tolerance)
 
 
-# --- the same data in other forms --------------------------------------------------------------------------------
-
-
 def of_dtype(dtype):
-    def convert(array):
-        # Multiples of 1/8 are exact in any floating type; integers take them times 8, which is another matrix.
-        return array.astype(dtype)
-
-    return convert
+    # Multiples of 1/8 are exact in any floating type.
+    return lambda array: array.astype(dtype)
 
 
 def strided(array):
@@ -260,9 +254,6 @@ def test_a_target_in_any_form_gives_the_same_numbers(name, data, form):
         assert_same(found, expected)
 
 
-# --- data that make no sense -------------------------------------------------------------------------------------
-
-
 def poisoned(bad):
     def spoil(X, y, k):
         X = X.copy(order="F")
@@ -352,13 +343,13 @@ BAD_DATA = {
     "text": replaced(X=lambda X, k: X.astype(str)),
     "records": replaced(X=lambda X, k: np.zeros(X.shape, dtype=[("a", float), ("b", int)])),
     "dates": replaced(X=lambda X, k: np.zeros(X.shape, dtype="datetime64[s]")),
-    "ragged": replaced(X=lambda X, k: [[1.0], [1.0, 2.0]] + X.tolist()[2:]),
+    "ragged": replaced(X=lambda X, k: [[1.0], [1.0, 2.0], *X.tolist()[2:]]),
     "a dictionary": replaced(X=lambda X, k: {"a": X}),
     "a set": replaced(X=lambda X, k: {1, 2, 3}),
     "nothing": replaced(X=lambda X, k: None),
     "text for a target": replaced(y=lambda y, k: "target"),
 }
-#: These make sense to some computations: a label may be anything that has an order, digits may be read as numbers.
+#: These make sense to some computations: labels may be anything that has an order, digits are numbers.
 SOMETIMES_FINE = {"text", "infinity in the target", "huge integer in the target", "dates", "complex target"}
 
 
@@ -370,8 +361,6 @@ def test_data_that_make_no_sense_are_refused_with_a_sentence(name, data, spoiled
     found = outcome(COMPUTATIONS[name], X, y)
     assert found == "refused" or spoiled in SOMETIMES_FINE
 
-
-# --- settings that make no sense ---------------------------------------------------------------------------------
 
 ANYTHING = st.one_of(
     st.none(),

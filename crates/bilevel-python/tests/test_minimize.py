@@ -1,5 +1,7 @@
 """The outer methods on functions of Python's."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from bilevel import Problem, datasets, minimize
@@ -58,7 +60,7 @@ def test_every_call_is_counted_and_no_point_is_asked_for_twice_in_a_row():
 
     found = minimize(objective, [1.0, 2.0], "lbfgs")
     assert found.n_evaluations == len(asked)
-    assert all((a != b).any() for a, b in zip(asked, asked[1:], strict=False))
+    assert all((a != b).any() for a, b in pairwise(asked))
 
 
 def test_what_the_function_raises_comes_out_unchanged():

@@ -1,4 +1,4 @@
-"""The path: scikit-learn's coefficients, and derivatives that agree with differences of the solved problem."""
+"""The path: scikit-learn's coefficients, and derivatives that are those of the solved problem."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The bilevel problem: hypergradients against differences of the solved problem, slopes and policies at kinks."""
+"""The bilevel problem: hypergradients against differences, slopes and policies at kinks."""
 
 import copy
 import os
@@ -20,7 +20,7 @@ GROUPS = np.repeat(["a", "b", "c"], 4)
 
 
 def kink_toy():
-    """Two rows train with orthogonal columns, so that w_j = soft(b_j, lambda_j); two rows ask for more of both."""
+    """Two rows train with orthogonal columns: w_j = soft(b_j, lambda_j); two rows ask for more of both."""
     X = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0], [0.0, 1.0]]) * np.sqrt(2.0)
     X[2:] /= np.sqrt(2.0)
     y = np.array([2.0 * np.sqrt(2.0), np.sqrt(2.0), 3.0, 2.0])
@@ -74,7 +74,8 @@ def test_the_value_is_the_mean_validation_loss_of_models_that_sklearn_trains():
 
 def test_policies_differ_at_a_kink_and_slopes_tell_both_sides():
     problem = kink_toy()
-    # w = soft((2, 1), lambda): at lambda = (1, 1) the second is zero and biactive; Phi = ((w_1 - 3)^2 + (w_2 - 2)^2)/4.
+    # w = soft((2, 1), lambda): at lambda = (1, 1) the second is zero and biactive;
+    # Phi = ((w_1 - 3)^2 + (w_2 - 2)^2)/4.
     theta = np.zeros(2)
     gradients = {
         policy: hypergradient(problem, theta, policy).gradient

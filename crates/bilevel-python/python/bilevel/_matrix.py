@@ -27,8 +27,8 @@ def numbers_fit() -> Iterator[None]:
 def refuse_corrupt(array: Any, *, for_product: bool = False) -> Any:
     """Return what is passed, unless it is a sparse matrix whose indices lead out of its memory.
 
-    SciPy does not look before it converts or multiplies such a matrix, and crashes. The row indices of CSC are
-    left to the core, which looks at them anyway, unless it is SciPy that will multiply.
+    SciPy does not look before it converts or multiplies such a matrix, and crashes. The row indices of CSC
+    are left to the core, which looks at them anyway, unless it is SciPy that will multiply.
 
     Raises
     ------
