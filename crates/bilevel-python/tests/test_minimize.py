@@ -172,6 +172,8 @@ def test_a_problem_is_minimized_without_leaving_its_box(method):
     assert (found.theta >= lower).all()
     assert (found.theta <= upper).all()
     assert found.history[0].support_size > 0
+    narrow = minimize(problem, method=method, bounds=[(-2.0, -1.5)] * 12)
+    assert ((narrow.theta >= -2.0) & (narrow.theta <= -1.5)).all()
 
 
 def test_a_problem_and_its_function_lead_to_the_same_point():
