@@ -162,10 +162,14 @@ impl Objective for Foreign<'_, '_> {
         request: Request,
         radius: f64,
     ) -> bilevel::Result<Option<ModelStep>> {
-        match self.source {
-            Source::Problem(problem) => self.keep(problem.model_step(self.py, theta, request, radius)),
-            Source::Function(_) => Ok(None),
+        let Source::Problem(problem) = self.source else { return Ok(None) };
+        let mut step = self.keep(problem.model_step(self.py, theta, request, radius))?;
+        // The problem knows its own box only; the one asked for may be smaller.
+        if let Some(step) = &mut step {
+            let sides = self.bounds.0.iter().zip(&self.bounds.1);
+            step.theta.iter_mut().zip(sides).for_each(|(t, (low, high))| *t = t.max(*low).min(*high));
         }
+        Ok(step)
     }
 }
 

@@ -12,7 +12,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from bilevel._estimator import SparseModel, Told, one_of
-from bilevel._matrix import STORAGE
+from bilevel._matrix import STORAGE, numbers_fit, refuse_corrupt
 
 
 class SparseClassifier(ClassifierMixin, SparseModel):  # type: ignore[misc]
@@ -113,15 +113,16 @@ class SparseClassifier(ClassifierMixin, SparseModel):  # type: ignore[misc]
             For the splitter: rows of one group stay together.
         """
         one_of("multi_class", self.multi_class, ("ovr",))
-        X, y = validate_data(
-            self,
-            X,
-            y,
-            accept_sparse="csc",
-            dtype=STORAGE,
-            order="F",
-            ensure_all_finite=False,  # the core does, once
-        )
+        with numbers_fit():
+            X, y = validate_data(
+                self,
+                refuse_corrupt(X),
+                y,
+                accept_sparse="csc",
+                dtype=STORAGE,
+                order="F",
+                ensure_all_finite=False,  # the core does, once
+            )
         check_classification_targets(y)
         self.classes_, labels = np.unique(y, return_inverse=True)
         n_classes = len(self.classes_)
@@ -166,6 +167,7 @@ class SparseClassifier(ClassifierMixin, SparseModel):  # type: ignore[misc]
     def decision_function(self, X: Any) -> NDArray[np.float64]:
         """Log-odds of the second class; with more than two, of each class against the rest."""
         check_is_fitted(self)
+        X = refuse_corrupt(X, for_product=True)
         X = validate_data(self, X, accept_sparse=["csr", "csc"], dtype=STORAGE, reset=False)
         scores: NDArray[np.float64] = X @ self.coef_.T + self.intercept_
         return scores[:, 0] if scores.shape[1] == 1 else scores

@@ -14,7 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import _check_sample_weight
 
 from bilevel import _core
-from bilevel._matrix import group_numbers, to_matrix
+from bilevel._matrix import group_numbers, numbers_fit, to_matrix
 from bilevel._results import Certificate, CriterionCurve, OuterStep
 from bilevel._shown import Shown
 from bilevel._splits import row_splits
@@ -97,6 +97,7 @@ class SparseModel(Shown, BaseEstimator):  # type: ignore[misc]
         self.callback = callback
         self.verbose = verbose
 
+    @numbers_fit()
     def _settings(self, loss: str) -> str:
         """The settings of the core."""
         settings: dict[str, Any] = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,55 @@ from bilevel._core import Matrix
 
 #: Storage types of the core: what scikit-learn's ``check_array`` is asked for.
 STORAGE = [np.float64, np.float32]
+
+
+@contextmanager
+def numbers_fit() -> Iterator[None]:
+    """Turn the error of a whole number that no float holds into a ValueError; around conversions only."""
+    try:
+        yield
+    except OverflowError as error:
+        raise ValueError(f"found a number that is too large ({error}); expected one that fits") from error
+
+
+def refuse_corrupt(array: Any, *, for_product: bool = False) -> Any:
+    """Return what is passed, unless it is a sparse matrix whose indices lead out of its memory.
+
+    SciPy does not look before it converts or multiplies such a matrix, and crashes. The row indices of CSC
+    are left to the core, which looks at them anyway, unless it is SciPy that will multiply.
+
+    Raises
+    ------
+    ValueError
+        If the indices make no sense.
+    """
+    if not sparse.issparse(array):
+        return array
+    if array.format == "coo":
+        for axis, (numbers, size) in enumerate(zip(array.coords, array.shape, strict=True)):
+            _refuse_outside(numbers, size, f"index along axis {axis}")
+    elif array.format in ("csr", "csc", "bsr"):
+        rows, columns = array.shape
+        if array.format == "bsr":
+            rows, columns = rows // array.blocksize[0], columns // array.blocksize[1]
+        major, minor = (columns, rows) if array.format == "csc" else (rows, columns)
+        starts, indices = array.indptr, array.indices
+        stored = min(len(indices), len(array.data))
+        rising = starts.ndim == 1 and len(starts) == major + 1 and bool((np.diff(starts) >= 0).all())
+        if not rising or starts[0] != 0 or starts[-1] > stored:
+            raise ValueError(
+                f"sparse design matrix: found `indptr` that does not fit; expected {major + 1} numbers that "
+                f"rise from 0 to at most {stored}"
+            )
+        if array.format != "csc" or for_product:
+            _refuse_outside(indices[: starts[-1]], minor, "index")
+    return array
+
+
+def _refuse_outside(numbers: Any, size: int, what: str) -> None:
+    if len(numbers) and not (numbers.min() >= 0 and numbers.max() < size):
+        wrong = numbers[(numbers < 0) | (numbers >= size)][0]
+        raise ValueError(f"sparse design matrix: found {what} {wrong}; expected one from 0 to {size - 1}")
 
 
 def to_matrix(array: Any) -> Matrix:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bilevel import _core
+from bilevel._matrix import numbers_fit
 from bilevel._problem import Problem
 from bilevel._training import in_range, one_of
 
@@ -245,7 +246,7 @@ class _Function:
 def _floats(what: str, value: Any) -> Floats:
     try:
         return np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise TypeError(f"objective: returned a {what} that is not numeric ({error})") from error
 
 
@@ -253,6 +254,7 @@ def _short(theta: Floats) -> str:
     return "theta = " + np.array2string(theta, threshold=6, precision=6)
 
 
+@numbers_fit()
 def _start(theta0: Any, method: str) -> Floats:
     if theta0 is None:
         if method == "scalar":
@@ -264,6 +266,7 @@ def _start(theta0: Any, method: str) -> Floats:
     return start
 
 
+@numbers_fit()
 def _box(bounds: Any, n_parameters: int) -> tuple[Floats, Floats]:
     if bounds is None:
         return np.full(n_parameters, -np.inf), np.full(n_parameters, np.inf)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from bilevel import _core
+from bilevel._matrix import numbers_fit
 from bilevel._training import in_range, ridge_parameter, tolerance, training
 
 Floats = NDArray[np.float64]
@@ -136,7 +138,7 @@ def path(
         raise TypeError(f"setting `n_lambdas`: found {n_lambdas!r}; expected a whole number")
     if not 1 <= n_lambdas <= 1_000_000:
         raise ValueError(f"setting `n_lambdas`: found {n_lambdas}; expected a number from 1 to 1000000")
-    smallest = in_range("eps", eps, np.finfo(float).tiny, 1.0, "a positive number of at most 1")
+    smallest = in_range("eps", eps, sys.float_info.min, 1.0, "a positive number of at most 1")
     checked = training(
         X, y, loss=loss, penalty=penalty, feature_groups=feature_groups, sample_weight=sample_weight
     )
@@ -183,6 +185,7 @@ def path(
     )
 
 
+@numbers_fit()
 def _decreasing(lambdas: Any) -> Floats:
     numbers = np.asarray(lambdas, dtype=np.float64)
     if numbers.ndim != 1 or numbers.size == 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bilevel import _core
+from bilevel._matrix import numbers_fit
 from bilevel._results import Certificate
 from bilevel._solve import Solution
 from bilevel._splits import row_splits
@@ -265,7 +267,7 @@ class Problem:
 
     def start(self, fraction: float = 0.1) -> Floats:
         """Return the θ at which every λ is this fraction of ``lambda_max``."""
-        share = in_range("fraction", fraction, np.finfo(float).tiny, 1.0, "a positive number of at most 1")
+        share = in_range("fraction", fraction, sys.float_info.min, 1.0, "a positive number of at most 1")
         scale = self.lambda_max if self.lambda_max > 0.0 else 1.0
         return np.full(self.n_parameters, np.log(share * scale))
 
@@ -362,6 +364,7 @@ class Problem:
         """Forget the solutions at hand: what comes next starts cold, and depends on nothing else."""
         self._core.forget()
 
+    @numbers_fit()
     def _point(self, theta: Any) -> Floats:
         point = np.ascontiguousarray(np.atleast_1d(np.asarray(theta, dtype=np.float64)))
         if point.ndim != 1:
@@ -467,6 +470,7 @@ def _labels(feature_groups: Any) -> list[str]:
     return [str(label) for label in np.unique(np.asarray(feature_groups))]
 
 
+@numbers_fit()
 def _interval(bounds: Any) -> tuple[float, float] | None:
     if bounds is None:
         return None

@@ -10,7 +10,7 @@ from sklearn.base import RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from bilevel._estimator import SparseModel, Told
-from bilevel._matrix import STORAGE
+from bilevel._matrix import STORAGE, numbers_fit, refuse_corrupt
 
 
 class SparseRegressor(RegressorMixin, SparseModel):  # type: ignore[misc]
@@ -111,16 +111,17 @@ class SparseRegressor(RegressorMixin, SparseModel):  # type: ignore[misc]
         groups : array of shape (n_samples,)
             For the splitter: rows of one group stay together.
         """
-        X, y = validate_data(
-            self,
-            X,
-            y,
-            accept_sparse="csc",
-            dtype=STORAGE,
-            order="F",
-            y_numeric=True,
-            ensure_all_finite=False,  # the core does, once
-        )
+        with numbers_fit():
+            X, y = validate_data(
+                self,
+                refuse_corrupt(X),
+                y,
+                accept_sparse="csc",
+                dtype=STORAGE,
+                order="F",
+                y_numeric=True,
+                ensure_all_finite=False,  # the core does, once
+            )
         target = np.ascontiguousarray(y, dtype=np.float64)
         (fit,) = self._search(X, y, [target], sample_weight, groups, loss="squared")
         told = Told(fit)
@@ -140,6 +141,7 @@ class SparseRegressor(RegressorMixin, SparseModel):  # type: ignore[misc]
     def predict(self, X: Any) -> NDArray[np.float64]:
         """Predict the target of each row of X."""
         check_is_fitted(self)
+        X = refuse_corrupt(X, for_product=True)
         X = validate_data(self, X, accept_sparse=["csr", "csc"], dtype=STORAGE, reset=False)
         predicted: NDArray[np.float64] = X @ self.coef_ + self.intercept_
         return predicted

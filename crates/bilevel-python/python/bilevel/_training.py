@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ from sklearn.utils.validation import (
 )
 
 from bilevel._core import Matrix
-from bilevel._matrix import STORAGE, group_numbers, to_matrix
+from bilevel._matrix import STORAGE, group_numbers, numbers_fit, refuse_corrupt, to_matrix
 
 Floats = NDArray[np.float64]
 
@@ -48,6 +49,7 @@ class Training:
         shares: Floats = weights / weights.sum()
         return shares
 
+    @numbers_fit()
     def block_values(self, name: str, values: Any, default: float | None = None) -> Floats:
         """A number for each block of the penalty, from one for all or one for each."""
         numbers = np.asarray(default if values is None else values, dtype=np.float64)
@@ -63,11 +65,12 @@ class Training:
         return np.ascontiguousarray(np.broadcast_to(numbers, (self.n_blocks,)))
 
 
+@numbers_fit()
 def training(X: Any, y: Any, *, loss: str, penalty: str, feature_groups: Any, sample_weight: Any) -> Training:
     """Check the input of a training problem."""
     one_of("loss", loss, ("squared", "logistic"))
     one_of("penalty", penalty, ("l1", "elasticnet", "group"))
-    X = check_array(X, accept_sparse="csc", dtype=STORAGE, order="F", ensure_all_finite=False)
+    X = check_array(refuse_corrupt(X), accept_sparse="csc", dtype=STORAGE, order="F", ensure_all_finite=False)
     classes = loss == "logistic"
     target = _signs(column_or_1d(y)) if classes else _numbers(y)
     check_consistent_length(X, target)
@@ -108,12 +111,12 @@ def in_range(name: str, value: Any, low: float, high: float, expected: str) -> f
 
 def ridge_parameter(l2: Any) -> float:
     """The ridge parameter, if it is one."""
-    return in_range("l2", l2, 0.0, np.finfo(float).max, "a finite number of at least 0")
+    return in_range("l2", l2, 0.0, sys.float_info.max, "a finite number of at least 0")
 
 
 def tolerance(tol: Any) -> float:
     """The relative duality gap to reach, if it can be one."""
-    return in_range("tol", tol, np.finfo(float).tiny, 1e-2, "a positive relative gap of at most 0.01")
+    return in_range("tol", tol, sys.float_info.min, 1e-2, "a positive relative gap of at most 0.01")
 
 
 def _numbers(y: Any) -> Floats:
