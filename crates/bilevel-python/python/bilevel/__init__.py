@@ -1,7 +1,8 @@
 """Learn the regularization of models from data, by calculus.
 
-The estimators follow scikit-learn: ``SparseRegressor`` and ``SparseClassifier`` learn how strongly to
-penalize, for all features together or for each of them, while they fit. ``solve`` fits for a given penalty.
+The estimators follow scikit-learn: ``SparseRegressor``, ``SparseClassifier`` and ``RidgeRegressor`` learn how
+strongly to penalize, for all features together or for each of them, while they fit. ``solve`` fits for a
+given penalty.
 
 scikit-learn is imported when an estimator is first asked for, so that ``import bilevel`` is quick.
 """
@@ -17,12 +18,14 @@ if TYPE_CHECKING:
     from bilevel._classifier import SparseClassifier
     from bilevel._regressor import SparseRegressor
     from bilevel._results import Certificate, CriterionCurve, OuterStep
+    from bilevel._ridge import RidgeRegressor
     from bilevel._solve import Solution, solve
 
 __all__ = [
     "Certificate",
     "CriterionCurve",
     "OuterStep",
+    "RidgeRegressor",
     "Solution",
     "SparseClassifier",
     "SparseRegressor",
@@ -34,6 +37,7 @@ _HOMES = {
     "Certificate": "_results",
     "CriterionCurve": "_results",
     "OuterStep": "_results",
+    "RidgeRegressor": "_ridge",
     "Solution": "_solve",
     "SparseClassifier": "_classifier",
     "SparseRegressor": "_regressor",

@@ -1,4 +1,4 @@
-"""What the sparse estimators share: their settings, and the way from checked arrays to a fit of the core."""
+"""What the estimators share: their settings, and the way from checked arrays to a fit of the core."""
 
 from __future__ import annotations
 
@@ -50,43 +50,37 @@ def threads(n_jobs: int | None) -> int | None:
     return int(joblib.effective_n_jobs(n_jobs))
 
 
-class SparseModel(BaseEstimator):  # type: ignore[misc]
-    """Parameters of the sparse estimators, and the fit that they share."""
+class LearnedModel(BaseEstimator):  # type: ignore[misc]
+    """Parameters of all estimators, and the fit that they share."""
 
     def __init__(
         self,
-        penalty: str = "l1",
         *,
-        weights: str = "auto",
-        criterion: Any = "cv",
-        cv: Any = 5,
-        validation_fraction: float = 0.25,
-        feature_groups: Any = None,
-        l2: float | None = None,
-        standardize: bool = False,
-        fit_intercept: bool = True,
-        outer: str = "auto",
-        policy: str = "self-consistent",
-        grid: Any = None,
-        max_outer: int = 60,
-        tol: float = 1e-10,
-        time_limit: float | None = None,
-        n_jobs: int | None = None,
-        random_state: Any = None,
-        callback: Any = None,
-        verbose: bool | int = False,
+        weights: str,
+        criterion: Any,
+        cv: Any,
+        validation_fraction: float,
+        feature_groups: Any,
+        standardize: bool,
+        fit_intercept: bool,
+        outer: str,
+        grid: Any,
+        max_outer: int,
+        tol: float,
+        time_limit: float | None,
+        n_jobs: int | None,
+        random_state: Any,
+        callback: Any,
+        verbose: bool | int,
     ) -> None:
-        self.penalty = penalty
         self.weights = weights
         self.criterion = criterion
         self.cv = cv
         self.validation_fraction = validation_fraction
         self.feature_groups = feature_groups
-        self.l2 = l2
         self.standardize = standardize
         self.fit_intercept = fit_intercept
         self.outer = outer
-        self.policy = policy
         self.grid = grid
         self.max_outer = max_outer
         self.tol = tol
@@ -96,15 +90,16 @@ class SparseModel(BaseEstimator):  # type: ignore[misc]
         self.callback = callback
         self.verbose = verbose
 
+    def _penalty_settings(self) -> dict[str, Any]:
+        """Those settings of the core that say what is penalized, and with how many weights."""
+        raise NotImplementedError
+
     def _settings(self, loss: str) -> str:
         """The settings of the core."""
         settings: dict[str, Any] = {
             "loss": loss,
-            "penalty": PENALTIES[one_of("penalty", self.penalty, PENALTIES)],
-            "weights": one_of("weights", self.weights, WEIGHTS),
+            **self._penalty_settings(),
             "outer": one_of("outer", self.outer, OUTER),
-            "policy": one_of("policy", self.policy, POLICIES),
-            "l2": None if self.l2 is None else a_number("l2", self.l2),
             "standardize": bool(self.standardize),
             "intercept": bool(self.fit_intercept),
             "max_outer": a_number("max_outer", self.max_outer, whole=True),
@@ -168,6 +163,63 @@ class SparseModel(BaseEstimator):  # type: ignore[misc]
         return fits
 
 
+class SparseModel(LearnedModel):
+    """Parameters of the sparse estimators."""
+
+    def __init__(
+        self,
+        penalty: str = "l1",
+        *,
+        weights: str = "auto",
+        criterion: Any = "cv",
+        cv: Any = 5,
+        validation_fraction: float = 0.25,
+        feature_groups: Any = None,
+        l2: float | None = None,
+        standardize: bool = False,
+        fit_intercept: bool = True,
+        outer: str = "auto",
+        policy: str = "self-consistent",
+        grid: Any = None,
+        max_outer: int = 60,
+        tol: float = 1e-10,
+        time_limit: float | None = None,
+        n_jobs: int | None = None,
+        random_state: Any = None,
+        callback: Any = None,
+        verbose: bool | int = False,
+    ) -> None:
+        super().__init__(
+            weights=weights,
+            criterion=criterion,
+            cv=cv,
+            validation_fraction=validation_fraction,
+            feature_groups=feature_groups,
+            standardize=standardize,
+            fit_intercept=fit_intercept,
+            outer=outer,
+            grid=grid,
+            max_outer=max_outer,
+            tol=tol,
+            time_limit=time_limit,
+            n_jobs=n_jobs,
+            random_state=random_state,
+            callback=callback,
+            verbose=verbose,
+        )
+        self.penalty = penalty
+        self.l2 = l2
+        self.policy = policy
+
+    def _penalty_settings(self) -> dict[str, Any]:
+        return {
+            "penalty": PENALTIES[one_of("penalty", self.penalty, PENALTIES)],
+            "weights": one_of("weights", self.weights, WEIGHTS),
+            "policy": one_of("policy", self.policy, POLICIES),
+            "l2": None if self.l2 is None else a_number("l2", self.l2),
+        }
+
+
 class Told:
     """The record of one fit, in Python's terms."""
 
@@ -188,7 +240,7 @@ class Told:
         self.n_steps = int(record["outer"]["steps"])
         self.stop_reason = str(record["outer"]["stop_reason"])
 
-    def warn(self, estimator: SparseModel) -> None:
+    def warn(self, estimator: LearnedModel) -> None:
         """Warns of a search that was cut short by a limit."""
         limits = {
             "max-steps": f"all max_outer={estimator.max_outer} outer steps",
