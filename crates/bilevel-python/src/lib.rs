@@ -7,6 +7,7 @@
 //! | `matrix.rs` | NumPy and SciPy arrays as design matrices |
 //! | `job.rs` | a computation on its own thread, without the GIL, while the calling thread listens for Ctrl-C |
 //! | `fit.rs` | `bilevel::fit::fit` |
+//! | `multinomial.rs` | `bilevel::fit::fit_multinomial` |
 //! | `solve.rs` | the lower level alone |
 //! | `error.rs` | errors as exceptions |
 
@@ -14,6 +15,7 @@ mod error;
 mod fit;
 mod job;
 mod matrix;
+mod multinomial;
 mod solve;
 
 use pyo3::prelude::*;
@@ -25,6 +27,8 @@ mod _core {
     use super::fit::{Fit, fit};
     #[pymodule_export]
     use super::matrix::Matrix;
+    #[pymodule_export]
+    use super::multinomial::{MultinomialFit, fit_multinomial};
     #[pymodule_export]
     use super::solve::solve;
 

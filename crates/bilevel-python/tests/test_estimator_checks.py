@@ -17,6 +17,7 @@ from sklearn.utils.estimator_checks import check_estimator
         RidgeRegressor(weights="feature", standardize=True),
         SparseClassifier(),
         SparseClassifier(weights="scalar", n_jobs=1),
+        SparseClassifier(multi_class="multinomial"),
     ],
     ids=repr,
 )

@@ -122,8 +122,13 @@ class LearnedModel(BaseEstimator):  # type: ignore[misc]
         groups: Any,
         *,
         loss: str,
-    ) -> list[_core.Fit]:
-        """One fit for each target; they share the matrix and the splits."""
+        n_classes: int | None = None,
+    ) -> list[_core.Fit | _core.MultinomialFit]:
+        """One fit for each target; they share the matrix and the splits.
+
+        Targets are real or, with the logistic loss, -1 and +1; with ``n_classes``, class numbers of a
+        multinomial model.
+        """
         settings = self._settings(loss)
         labels = self.feature_groups
         feature_groups = None if labels is None else group_numbers(labels, X.shape[1])
@@ -141,23 +146,22 @@ class LearnedModel(BaseEstimator):  # type: ignore[misc]
             random_state=self.random_state,
         )
         names = getattr(self, "feature_names_in_", None)
-        fits = []
+        fits: list[_core.Fit | _core.MultinomialFit] = []
         for number, target in enumerate(targets):
             label = type(self).__name__ + (f" {number + 1}/{len(targets)}" if len(targets) > 1 else "")
             with watch(self.callback, self.verbose, label) as watcher:
                 watched = self.callback is not None or watcher.progress is not None
-                fit = _core.fit(
-                    matrix,
-                    target,
-                    settings,
-                    classes=loss == "logistic",
-                    groups=feature_groups,
-                    feature_names=None if names is None else [str(name) for name in names],
-                    sample_weight=sample_weight,
-                    splits=splits,
-                    watcher=watcher if watched else None,
-                )
-            fits.append(fit)
+                rest: dict[str, Any] = {
+                    "groups": feature_groups,
+                    "feature_names": None if names is None else [str(name) for name in names],
+                    "sample_weight": sample_weight,
+                    "splits": splits,
+                    "watcher": watcher if watched else None,
+                }
+                if n_classes is not None:
+                    fits.append(_core.fit_multinomial(matrix, target, settings, n_classes=n_classes, **rest))
+                else:
+                    fits.append(_core.fit(matrix, target, settings, classes=loss == "logistic", **rest))
             if watcher.stopped:
                 break
         return fits
@@ -223,11 +227,11 @@ class SparseModel(LearnedModel):
 class Told:
     """The record of one fit, in Python's terms."""
 
-    def __init__(self, fit: _core.Fit) -> None:
+    def __init__(self, fit: _core.Fit | _core.MultinomialFit) -> None:
         record = json.loads(fit.record)
         weights = record["weights"]
         self.coef = fit.coef
-        self.intercept = fit.intercept
+        self.intercept: float | NDArray[np.float64] = fit.intercept
         self.feature_weights = fit.feature_weights
         self.lambda_: float | NDArray[np.float64] = (
             fit.feature_weights if weights["lambda"] is None else float(weights["lambda"])

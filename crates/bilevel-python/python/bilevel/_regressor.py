@@ -47,7 +47,7 @@ class LinearRegressor(RegressorMixin, LearnedModel):  # type: ignore[misc]
         (fit,) = self._search(X, y, [target], sample_weight, groups, loss="squared")
         told = Told(fit)
         self.coef_: NDArray[np.float64] = told.coef
-        self.intercept_ = told.intercept
+        self.intercept_ = float(told.intercept)
         self.lambda_ = told.lambda_
         self._tell_penalty(told)
         self.criterion_value_ = told.criterion_value
