@@ -51,9 +51,8 @@ impl Criterion for MultinomialLoss<'_> {
         };
         self.each_row(predictor, |i, v, value, p| {
             result.value += v * value;
-            for (k, p) in p.iter().enumerate() {
-                let is_own = f64::from(u8::from(self.classes[i] as usize == k));
-                result.gradient[k * n + i] = v * (p - is_own);
+            for k in 0..self.n_classes {
+                result.gradient[k * n + i] = v * softmax::slope(self.classes[i] as usize, k, p);
                 // The norm of the row's K×K block, for each of its entries.
                 result.curvature[k * n + i] = v * softmax::MAX_CURVATURE;
             }

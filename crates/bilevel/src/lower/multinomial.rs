@@ -210,9 +210,9 @@ impl<'a, D: DesignMatrix> MultinomialGlm<'a, D> {
             }
             z.iter_mut().enumerate().for_each(|(k, z)| *z = predictor[k * n + i]);
             point.loss += s * softmax::value_and_probabilities(b as usize, &z, &mut p);
-            for (k, &p) in p.iter().enumerate() {
-                point.probabilities[k * n + i] = p;
-                point.slopes[k * n + i] = s * (p - f64::from(u8::from(b as usize == k)));
+            for k in 0..self.n_classes {
+                point.probabilities[k * n + i] = p[k];
+                point.slopes[k * n + i] = s * softmax::slope(b as usize, k, &p);
             }
         }
         point
