@@ -207,6 +207,10 @@ fn interpret(raw: &RawData, loss: LossKind, positive: Option<&str>, name: &str) 
 
 fn stack(above: Dataset, below: Dataset) -> Result<Dataset, Error> {
     let target = match (above.target, below.target) {
+        (Target::Multiple { mut numbers, labels }, more) => {
+            numbers.extend_from_slice(more.values());
+            Target::Multiple { numbers, labels }
+        }
         (Target::Binary { mut signs, classes }, more) => {
             signs.extend_from_slice(more.values());
             Target::Binary { signs, classes }

@@ -83,7 +83,7 @@ impl Fit {
 }
 
 #[allow(clippy::needless_pass_by_value)]
-fn unreadable(error: serde_json::Error) -> PyErr {
+pub(crate) fn unreadable(error: serde_json::Error) -> PyErr {
     PyValueError::new_err(error.to_string())
 }
 
@@ -94,6 +94,50 @@ pub(crate) fn target(values: Vec<f64>, classes: bool) -> Target {
     }
     let classes = Classes { negative: "-1".to_string(), positive: "1".to_string() };
     Target::Binary { signs: values, classes }
+}
+
+/// Data and settings of a fit, owned: it runs on a thread of its own.
+pub(crate) struct Inputs {
+    data: Dataset,
+    settings: FitSettings,
+    groups: Option<Vec<usize>>,
+    sample_weight: Option<Vec<f64>>,
+    splits: Option<Vec<SplitRows>>,
+}
+
+/// Pairs of training and validation rows.
+pub(crate) type Splits<'py> = Vec<(PyReadonlyArray1<'py, i64>, PyReadonlyArray1<'py, i64>)>;
+
+impl Inputs {
+    /// `settings` are `bilevel::fit::FitSettings` as JSON.
+    pub(crate) fn new(
+        matrix: &Matrix,
+        target: Target,
+        settings: &str,
+        groups: Option<Vec<usize>>,
+        feature_names: Option<Vec<String>>,
+        sample_weight: Option<PyReadonlyArray1<'_, f64>>,
+        splits: Option<Splits<'_>>,
+    ) -> PyResult<Self> {
+        let mut settings: FitSettings = serde_json::from_str(settings).map_err(unreadable)?;
+        settings.threads = job::threads(settings.threads);
+        let names = feature_names.map_or(FeatureNames::Counted { first: 0 }, FeatureNames::Named);
+        let data = Dataset::new(matrix.design.clone(), target, names).map_err(|e| exception(&e))?;
+        let sample_weight =
+            sample_weight.map(|weights| weights.as_slice().map(<[f64]>::to_vec)).transpose()?;
+        let splits =
+            splits.map(|pairs| pairs.iter().map(split_rows).collect::<PyResult<Vec<_>>>()).transpose()?;
+        Ok(Self { data, settings, groups, sample_weight, splits })
+    }
+
+    pub(crate) fn view(&self) -> FitInput<'_> {
+        FitInput {
+            groups: self.groups.as_deref(),
+            sample_weight: self.sample_weight.as_deref(),
+            splits: self.splits.as_deref(),
+            ..FitInput::new("python", &self.data, &self.settings)
+        }
+    }
 }
 
 /// Learns the regularization. `settings` are `bilevel::fit::FitSettings` as JSON; `target` holds real values, or −1 and +1 if `classes`; `splits` are
@@ -110,26 +154,12 @@ pub(crate) fn fit(
     groups: Option<Vec<usize>>,
     feature_names: Option<Vec<String>>,
     sample_weight: Option<PyReadonlyArray1<'_, f64>>,
-    splits: Option<Vec<(PyReadonlyArray1<'_, i64>, PyReadonlyArray1<'_, i64>)>>,
+    splits: Option<Splits<'_>>,
     watcher: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<Fit> {
-    let mut settings: FitSettings = serde_json::from_str(settings).map_err(unreadable)?;
-    settings.threads = job::threads(settings.threads);
     let target = self::target(target.as_slice()?.to_vec(), classes);
-    let names = feature_names.map_or(FeatureNames::Counted { first: 0 }, FeatureNames::Named);
-    let data = Dataset::new(matrix.design.clone(), target, names).map_err(|e| exception(&e))?;
-    let sample_weight = sample_weight.map(|weights| weights.as_slice().map(<[f64]>::to_vec)).transpose()?;
-    let splits =
-        splits.map(|pairs| pairs.iter().map(split_rows).collect::<PyResult<Vec<_>>>()).transpose()?;
-    let work = move |observer: &mut dyn Observer| {
-        let input = FitInput {
-            groups: groups.as_deref(),
-            sample_weight: sample_weight.as_deref(),
-            splits: splits.as_deref(),
-            ..FitInput::new("python", &data, &settings)
-        };
-        bilevel::fit::fit(input, observer)
-    };
+    let inputs = Inputs::new(matrix, target, settings, groups, feature_names, sample_weight, splits)?;
+    let work = move |observer: &mut dyn Observer| bilevel::fit::fit(inputs.view(), observer);
     Ok(Fit { fit: job::run(py, watcher, work)? })
 }
 

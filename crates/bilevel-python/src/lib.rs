@@ -7,6 +7,7 @@
 //! | `matrix.rs` | NumPy and SciPy arrays as design matrices |
 //! | `job.rs` | a computation on its own thread, without the GIL, while the calling thread listens for Ctrl-C |
 //! | `fit.rs` | `bilevel::fit::fit` |
+//! | `multinomial.rs` | `bilevel::fit::fit_multinomial` |
 //! | `solve.rs` | the lower level alone |
 //! | `path.rs` | the lower level along λ, with derivatives |
 //! | `problem.rs` | the objective Φ(θ), its hypergradient, slopes and certificate |
@@ -20,6 +21,7 @@ mod fit;
 mod job;
 mod matrix;
 mod minimize;
+mod multinomial;
 mod path;
 mod problem;
 mod solve;
@@ -37,6 +39,8 @@ mod _core {
     use super::matrix::Matrix;
     #[pymodule_export]
     use super::minimize::minimize;
+    #[pymodule_export]
+    use super::multinomial::{MultinomialFit, fit_multinomial};
     #[pymodule_export]
     use super::path::path;
     #[pymodule_export]

@@ -1,7 +1,7 @@
 """Learn the regularization of models from data, by calculus.
 
-The estimators follow scikit-learn: ``SparseRegressor`` and ``SparseClassifier`` learn how strongly to
-penalize, for all features together or for each of them, while they fit.
+The estimators follow scikit-learn: ``SparseRegressor``, ``SparseClassifier`` and ``RidgeRegressor`` learn how
+strongly to penalize, for all features together or for each of them, while they fit.
 
 The pieces: ``solve`` and ``path`` fit for given penalties; a ``Problem`` is the objective of the upper
 level, with ``hypergradient`` and ``certificate``; ``minimize`` runs the outer methods on it, or on any
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     )
     from bilevel._regressor import SparseRegressor
     from bilevel._results import Certificate, CriterionCurve, OuterStep
+    from bilevel._ridge import RidgeRegressor
     from bilevel._solve import Solution, solve
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "Path",
     "PointCertificate",
     "Problem",
+    "RidgeRegressor",
     "Slopes",
     "Solution",
     "SparseClassifier",
@@ -69,6 +71,7 @@ _HOMES = {
     "PointCertificate": "_problem",
     "Problem": "_problem",
     "Slopes": "_problem",
+    "RidgeRegressor": "_ridge",
     "Solution": "_solve",
     "SparseClassifier": "_classifier",
     "SparseRegressor": "_regressor",

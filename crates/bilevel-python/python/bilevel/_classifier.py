@@ -20,10 +20,12 @@ class SparseClassifier(ClassifierMixin, SparseModel):  # type: ignore[misc]
 
     Minimizes ``1/n Σ log(1 + exp(-b_i (x_i·w + c))) + Σ λ_j |w_j|`` with b = ±1, and chooses λ, one for all
     features or one for each, by descending on the validation log-loss along its exact derivative. With more
-    than two classes one such model is fitted for each class against the rest.
+    than two classes one such model is fitted for each class against the rest, or one multinomial model,
+    ``-1/n Σ log softmax(W x_i + c)[b_i] + Σ_j λ_j Σ_k |w_kj|``, for all of them.
 
     Parameters are those of :class:`SparseRegressor`, and ``multi_class``: ``"ovr"`` (one class against the
-    rest). A number for ``cv`` means ``StratifiedKFold`` without shuffling.
+    rest) or ``"multinomial"`` (``penalty`` must be ``"l1"`` or ``"elasticnet"``); it makes no difference with
+    two classes. A number for ``cv`` means ``StratifiedKFold`` without shuffling.
 
     Attributes
     ----------
@@ -31,8 +33,8 @@ class SparseClassifier(ClassifierMixin, SparseModel):  # type: ignore[misc]
     coef_ : ndarray of shape (1, n_features) for two classes, else (n_classes, n_features)
     intercept_ : ndarray of shape (1,) or (n_classes,)
     lambda_, l2_, criterion_curve_, certificate_, history_
-        As in :class:`SparseRegressor`; with more than two classes ``lambda_`` and ``l2_`` are arrays, the
-        others lists, with an entry for each class.
+        As in :class:`SparseRegressor`; with several models, one for each class, ``lambda_`` and ``l2_`` are
+        arrays, the others lists, with an entry for each.
     criterion_value_ : float
         Mean over the models.
     n_iter_ : int
@@ -112,7 +114,7 @@ class SparseClassifier(ClassifierMixin, SparseModel):  # type: ignore[misc]
         groups : array of shape (n_samples,)
             For the splitter: rows of one group stay together.
         """
-        one_of("multi_class", self.multi_class, ("ovr",))
+        one_of("multi_class", self.multi_class, ("ovr", "multinomial"))
         with numbers_fit():
             X, y = validate_data(
                 self,
@@ -130,9 +132,21 @@ class SparseClassifier(ClassifierMixin, SparseModel):  # type: ignore[misc]
             raise ValueError(
                 f"target: found one class only ({self.classes_[0]!r}); expected at least 2 classes"
             )
-        positive = [1] if n_classes == 2 else range(n_classes)
-        targets = [np.where(labels == k, 1.0, -1.0) for k in positive]
-        fits = self._search(X, labels, targets, sample_weight, groups, loss="logistic")
+        self._multinomial = self.multi_class == "multinomial" and n_classes > 2
+        if self._multinomial:
+            targets = [labels.astype(np.float64)]
+        else:
+            positive = [1] if n_classes == 2 else range(n_classes)
+            targets = [np.where(labels == k, 1.0, -1.0) for k in positive]
+        fits = self._search(
+            X,
+            labels,
+            targets,
+            sample_weight,
+            groups,
+            loss="logistic",
+            n_classes=n_classes if self._multinomial else None,
+        )
         if len(fits) < len(targets):
             raise RuntimeError(
                 f"stopped after {len(fits)} of {n_classes} classes; there is no answer for the others"
@@ -144,7 +158,7 @@ class SparseClassifier(ClassifierMixin, SparseModel):  # type: ignore[misc]
     def _tell(self, told: list[Told]) -> None:
         """Sets the fitted attributes, and warns of searches that were cut short."""
         self.coef_: NDArray[np.float64] = np.vstack([one.coef for one in told])
-        self.intercept_: NDArray[np.float64] = np.array([one.intercept for one in told])
+        self.intercept_: NDArray[np.float64] = np.hstack([one.intercept for one in told])
         self.criterion_value_ = float(np.mean([one.criterion_value for one in told]))
         self.n_iter_ = sum(one.n_steps for one in told)
         if len(told) == 1:
@@ -165,7 +179,10 @@ class SparseClassifier(ClassifierMixin, SparseModel):  # type: ignore[misc]
             one.warn(self)
 
     def decision_function(self, X: Any) -> NDArray[np.float64]:
-        """Log-odds of the second class; with more than two, of each class against the rest."""
+        """Log-odds of the second class; with more than two, of each class against the rest.
+
+        Of a multinomial model the scores whose softmax is the probabilities.
+        """
         check_is_fitted(self)
         X = refuse_corrupt(X, for_product=True)
         X = validate_data(self, X, accept_sparse=["csr", "csc"], dtype=STORAGE, reset=False)
@@ -187,8 +204,8 @@ class SparseClassifier(ClassifierMixin, SparseModel):  # type: ignore[misc]
         scores = self.decision_function(X)
         if scores.ndim == 1:
             return np.column_stack([expit(-scores), expit(scores)])
+        logs = scores if self._multinomial else -np.logaddexp(0.0, -scores)
         # Divided by the largest first, so that a row of tiny probabilities does not vanish.
-        logs = -np.logaddexp(0.0, -scores)
         odds = np.exp(logs - logs.max(axis=1, keepdims=True))
         probabilities: NDArray[np.float64] = odds / odds.sum(axis=1, keepdims=True)
         return probabilities
@@ -198,8 +215,8 @@ class SparseClassifier(ClassifierMixin, SparseModel):  # type: ignore[misc]
         scores = self.decision_function(X)
         if scores.ndim == 1:
             return -np.logaddexp(0.0, np.column_stack([scores, -scores]))
-        logs: NDArray[np.float64] = -np.logaddexp(0.0, -scores)
-        logs -= logs.max(axis=1, keepdims=True)
+        logs = scores if self._multinomial else -np.logaddexp(0.0, -scores)
+        logs = logs - logs.max(axis=1, keepdims=True)
         normalized: NDArray[np.float64] = logs - np.log(np.exp(logs).sum(axis=1, keepdims=True))
         return normalized
 

@@ -57,6 +57,26 @@ class Fit:
     def restore(fit: str, feature_weights: NDArray[np.float64], predictions: str) -> Fit:
         """The inverse of pickling."""
 
+@final
+class MultinomialFit:
+    """A fitted multinomial model and the record of how it came about."""
+
+    @property
+    def coef(self) -> NDArray[np.float64]:
+        """Coefficients, of shape (n_classes, p)."""
+    @property
+    def intercept(self) -> NDArray[np.float64]:
+        """Intercepts, of length n_classes."""
+    @property
+    def feature_weights(self) -> NDArray[np.float64]:
+        """The learned weight of each feature, length p; infinite where it is excluded."""
+    @property
+    def record(self) -> str:
+        """The record as JSON."""
+    @staticmethod
+    def restore(fit: str, feature_weights: NDArray[np.float64]) -> MultinomialFit:
+        """The inverse of pickling."""
+
 def fit(
     matrix: Matrix,
     target: NDArray[np.float64],
@@ -70,6 +90,20 @@ def fit(
     watcher: Watcher | None = None,
 ) -> Fit:
     """Learn the regularization; settings as JSON, the target real or of -1 and +1."""
+
+def fit_multinomial(
+    matrix: Matrix,
+    target: NDArray[np.float64],
+    settings: str,
+    *,
+    n_classes: int,
+    groups: Sequence[int] | None = None,
+    feature_names: Sequence[str] | None = None,
+    sample_weight: NDArray[np.float64] | None = None,
+    splits: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]] | None = None,
+    watcher: Watcher | None = None,
+) -> MultinomialFit:
+    """Learn the regularization; the target holds class numbers from 0."""
 
 def solve(
     matrix: Matrix,

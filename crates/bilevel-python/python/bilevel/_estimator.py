@@ -1,4 +1,4 @@
-"""What the sparse estimators share: their settings, and the way from checked arrays to a fit of the core."""
+"""What the estimators share: their settings, and the way from checked arrays to a fit of the core."""
 
 from __future__ import annotations
 
@@ -51,8 +51,126 @@ def threads(n_jobs: int | None) -> int | None:
     return int(joblib.effective_n_jobs(n_jobs))
 
 
-class SparseModel(Shown, BaseEstimator):  # type: ignore[misc]
-    """Parameters of the sparse estimators, and the fit that they share."""
+class LearnedModel(Shown, BaseEstimator):  # type: ignore[misc]
+    """Parameters of all estimators, and the fit that they share."""
+
+    def __init__(
+        self,
+        *,
+        weights: str,
+        criterion: Any,
+        cv: Any,
+        validation_fraction: float,
+        feature_groups: Any,
+        standardize: bool,
+        fit_intercept: bool,
+        outer: str,
+        grid: Any,
+        max_outer: int,
+        tol: float,
+        time_limit: float | None,
+        n_jobs: int | None,
+        random_state: Any,
+        callback: Any,
+        verbose: bool | int,
+    ) -> None:
+        self.weights = weights
+        self.criterion = criterion
+        self.cv = cv
+        self.validation_fraction = validation_fraction
+        self.feature_groups = feature_groups
+        self.standardize = standardize
+        self.fit_intercept = fit_intercept
+        self.outer = outer
+        self.grid = grid
+        self.max_outer = max_outer
+        self.tol = tol
+        self.time_limit = time_limit
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.callback = callback
+        self.verbose = verbose
+
+    def _penalty_settings(self) -> dict[str, Any]:
+        """Those settings of the core that say what is penalized, and with how many weights."""
+        raise NotImplementedError
+
+    @numbers_fit()
+    def _settings(self, loss: str) -> str:
+        """The settings of the core."""
+        settings: dict[str, Any] = {
+            "loss": loss,
+            **self._penalty_settings(),
+            "outer": one_of("outer", self.outer, OUTER),
+            "standardize": bool(self.standardize),
+            "intercept": bool(self.fit_intercept),
+            "max_outer": a_number("max_outer", self.max_outer, whole=True),
+            "tolerance": a_number("tol", self.tol),
+            "time_limit": None if self.time_limit is None else a_number("time_limit", self.time_limit),
+            "threads": threads(self.n_jobs),
+        }
+        if self.grid is not None:
+            settings["grid"] = [float(point) for point in np.asarray(self.grid, dtype=float).ravel()]
+        if settings["max_outer"] < 0:
+            raise ValueError(f"setting `max_outer`: found {self.max_outer}; expected at least 1 outer step")
+        return json.dumps(settings)
+
+    def _search(
+        self,
+        X: Any,
+        y: Any,
+        targets: list[NDArray[np.float64]],
+        sample_weight: Any,
+        groups: Any,
+        *,
+        loss: str,
+        n_classes: int | None = None,
+    ) -> list[_core.Fit | _core.MultinomialFit]:
+        """One fit for each target; they share the matrix and the splits.
+
+        Targets are real or, with the logistic loss, -1 and +1; with ``n_classes``, class numbers of a
+        multinomial model.
+        """
+        settings = self._settings(loss)
+        labels = self.feature_groups
+        feature_groups = None if labels is None else group_numbers(labels, X.shape[1])
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        matrix = to_matrix(X)
+        splits = row_splits(
+            self.criterion,
+            X,
+            y,
+            groups,
+            cv=self.cv,
+            validation_fraction=self.validation_fraction,
+            classifier=loss == "logistic",
+            random_state=self.random_state,
+        )
+        names = getattr(self, "feature_names_in_", None)
+        fits: list[_core.Fit | _core.MultinomialFit] = []
+        for number, target in enumerate(targets):
+            label = type(self).__name__ + (f" {number + 1}/{len(targets)}" if len(targets) > 1 else "")
+            with watch(self.callback, self.verbose, label) as watcher:
+                watched = self.callback is not None or watcher.progress is not None
+                rest: dict[str, Any] = {
+                    "groups": feature_groups,
+                    "feature_names": None if names is None else [str(name) for name in names],
+                    "sample_weight": sample_weight,
+                    "splits": splits,
+                    "watcher": watcher if watched else None,
+                }
+                if n_classes is not None:
+                    fits.append(_core.fit_multinomial(matrix, target, settings, n_classes=n_classes, **rest))
+                else:
+                    fits.append(_core.fit(matrix, target, settings, classes=loss == "logistic", **rest))
+            if watcher.stopped:
+                break
+        return fits
+
+
+class SparseModel(LearnedModel):
+    """Parameters of the sparse estimators."""
 
     def __init__(
         self,
@@ -77,107 +195,45 @@ class SparseModel(Shown, BaseEstimator):  # type: ignore[misc]
         callback: Any = None,
         verbose: bool | int = False,
     ) -> None:
+        super().__init__(
+            weights=weights,
+            criterion=criterion,
+            cv=cv,
+            validation_fraction=validation_fraction,
+            feature_groups=feature_groups,
+            standardize=standardize,
+            fit_intercept=fit_intercept,
+            outer=outer,
+            grid=grid,
+            max_outer=max_outer,
+            tol=tol,
+            time_limit=time_limit,
+            n_jobs=n_jobs,
+            random_state=random_state,
+            callback=callback,
+            verbose=verbose,
+        )
         self.penalty = penalty
-        self.weights = weights
-        self.criterion = criterion
-        self.cv = cv
-        self.validation_fraction = validation_fraction
-        self.feature_groups = feature_groups
         self.l2 = l2
-        self.standardize = standardize
-        self.fit_intercept = fit_intercept
-        self.outer = outer
         self.policy = policy
-        self.grid = grid
-        self.max_outer = max_outer
-        self.tol = tol
-        self.time_limit = time_limit
-        self.n_jobs = n_jobs
-        self.random_state = random_state
-        self.callback = callback
-        self.verbose = verbose
 
-    @numbers_fit()
-    def _settings(self, loss: str) -> str:
-        """The settings of the core."""
-        settings: dict[str, Any] = {
-            "loss": loss,
+    def _penalty_settings(self) -> dict[str, Any]:
+        return {
             "penalty": PENALTIES[one_of("penalty", self.penalty, PENALTIES)],
             "weights": one_of("weights", self.weights, WEIGHTS),
-            "outer": one_of("outer", self.outer, OUTER),
             "policy": one_of("policy", self.policy, POLICIES),
             "l2": None if self.l2 is None else a_number("l2", self.l2),
-            "standardize": bool(self.standardize),
-            "intercept": bool(self.fit_intercept),
-            "max_outer": a_number("max_outer", self.max_outer, whole=True),
-            "tolerance": a_number("tol", self.tol),
-            "time_limit": None if self.time_limit is None else a_number("time_limit", self.time_limit),
-            "threads": threads(self.n_jobs),
         }
-        if self.grid is not None:
-            settings["grid"] = [float(point) for point in np.asarray(self.grid, dtype=float).ravel()]
-        if settings["max_outer"] < 0:
-            raise ValueError(f"setting `max_outer`: found {self.max_outer}; expected at least 1 outer step")
-        return json.dumps(settings)
-
-    def _search(
-        self,
-        X: Any,
-        y: Any,
-        targets: list[NDArray[np.float64]],
-        sample_weight: Any,
-        groups: Any,
-        *,
-        loss: str,
-    ) -> list[_core.Fit]:
-        """One fit for each target; they share the matrix and the splits."""
-        settings = self._settings(loss)
-        labels = self.feature_groups
-        feature_groups = None if labels is None else group_numbers(labels, X.shape[1])
-        if sample_weight is not None:
-            sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-        matrix = to_matrix(X)
-        splits = row_splits(
-            self.criterion,
-            X,
-            y,
-            groups,
-            cv=self.cv,
-            validation_fraction=self.validation_fraction,
-            classifier=loss == "logistic",
-            random_state=self.random_state,
-        )
-        names = getattr(self, "feature_names_in_", None)
-        fits = []
-        for number, target in enumerate(targets):
-            label = type(self).__name__ + (f" {number + 1}/{len(targets)}" if len(targets) > 1 else "")
-            with watch(self.callback, self.verbose, label) as watcher:
-                watched = self.callback is not None or watcher.progress is not None
-                fit = _core.fit(
-                    matrix,
-                    target,
-                    settings,
-                    classes=loss == "logistic",
-                    groups=feature_groups,
-                    feature_names=None if names is None else [str(name) for name in names],
-                    sample_weight=sample_weight,
-                    splits=splits,
-                    watcher=watcher if watched else None,
-                )
-            fits.append(fit)
-            if watcher.stopped:
-                break
-        return fits
 
 
 class Told:
     """The record of one fit, in Python's terms."""
 
-    def __init__(self, fit: _core.Fit) -> None:
+    def __init__(self, fit: _core.Fit | _core.MultinomialFit) -> None:
         record = json.loads(fit.record)
         weights = record["weights"]
         self.coef = fit.coef
-        self.intercept = fit.intercept
+        self.intercept: float | NDArray[np.float64] = fit.intercept
         self.feature_weights = fit.feature_weights
         self.lambda_: float | NDArray[np.float64] = (
             fit.feature_weights if weights["lambda"] is None else float(weights["lambda"])
@@ -190,7 +246,7 @@ class Told:
         self.n_steps = int(record["outer"]["steps"])
         self.stop_reason = str(record["outer"]["stop_reason"])
 
-    def warn(self, estimator: SparseModel) -> None:
+    def warn(self, estimator: LearnedModel) -> None:
         """Warns of a search that was cut short by a limit."""
         limits = {
             "max-steps": f"all max_outer={estimator.max_outer} outer steps",

@@ -1,19 +1,83 @@
-"""Sparse linear regression that learns its regularization."""
+"""Linear regression that learns its regularization; with sparse penalties."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from bilevel._estimator import SparseModel, Told
+from bilevel._estimator import LearnedModel, SparseModel, Told
 from bilevel._matrix import STORAGE, numbers_fit, refuse_corrupt
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
-class SparseRegressor(RegressorMixin, SparseModel):  # type: ignore[misc]
+
+class LinearRegressor(RegressorMixin, LearnedModel):  # type: ignore[misc]
+    """What linear regressors share: ``fit`` and ``predict``."""
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Self:
+        """Learn the regularization and fit.
+
+        Parameters
+        ----------
+        X : array or sparse matrix of shape (n_samples, n_features)
+            Read without a copy if float64 or float32, in Fortran order or CSC with int32 indices. Must not be
+            written to by another thread meanwhile.
+        y : array of shape (n_samples,)
+        sample_weight : array of shape (n_samples,)
+            A weight of 2 is the row twice, 0 is no row.
+        groups : array of shape (n_samples,)
+            For the splitter: rows of one group stay together.
+        """
+        with numbers_fit():
+            X, y = validate_data(
+                self,
+                refuse_corrupt(X),
+                y,
+                accept_sparse="csc",
+                dtype=STORAGE,
+                order="F",
+                y_numeric=True,
+                ensure_all_finite=False,  # the core does, once
+            )
+        target = np.ascontiguousarray(y, dtype=np.float64)
+        (fit,) = self._search(X, y, [target], sample_weight, groups, loss="squared")
+        told = Told(fit)
+        self.coef_: NDArray[np.float64] = told.coef
+        self.intercept_ = float(told.intercept)
+        self.lambda_ = told.lambda_
+        self._tell_penalty(told)
+        self.criterion_value_ = told.criterion_value
+        self.criterion_curve_ = told.criterion_curve
+        self.certificate_ = told.certificate
+        self.history_ = told.history
+        self.n_iter_ = told.n_steps
+        self._fits = [fit]
+        told.warn(self)
+        return self
+
+    def _tell_penalty(self, told: Told) -> None:
+        """Sets the attributes that only some penalties have."""
+
+    def predict(self, X: Any) -> NDArray[np.float64]:
+        """Predict the target of each row of X."""
+        check_is_fitted(self)
+        X = refuse_corrupt(X, for_product=True)
+        X = validate_data(self, X, accept_sparse=["csr", "csc"], dtype=STORAGE, reset=False)
+        predicted: NDArray[np.float64] = X @ self.coef_ + self.intercept_
+        return predicted
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+
+class SparseRegressor(LinearRegressor, SparseModel):
     """Lasso, elastic net or group Lasso whose regularization is learned from the data.
 
     Minimizes ``1/(2n) ||y - Xw - c||² + Σ λ_j |w_j|`` (as scikit-learn's ``Lasso``), and chooses λ, one for
@@ -97,56 +161,5 @@ class SparseRegressor(RegressorMixin, SparseModel):  # type: ignore[misc]
     True
     """
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> SparseRegressor:
-        """Learn the regularization and fit.
-
-        Parameters
-        ----------
-        X : array or sparse matrix of shape (n_samples, n_features)
-            Read without a copy if float64 or float32, in Fortran order or CSC with int32 indices. Must not be
-            written to by another thread meanwhile.
-        y : array of shape (n_samples,)
-        sample_weight : array of shape (n_samples,)
-            A weight of 2 is the row twice, 0 is no row.
-        groups : array of shape (n_samples,)
-            For the splitter: rows of one group stay together.
-        """
-        with numbers_fit():
-            X, y = validate_data(
-                self,
-                refuse_corrupt(X),
-                y,
-                accept_sparse="csc",
-                dtype=STORAGE,
-                order="F",
-                y_numeric=True,
-                ensure_all_finite=False,  # the core does, once
-            )
-        target = np.ascontiguousarray(y, dtype=np.float64)
-        (fit,) = self._search(X, y, [target], sample_weight, groups, loss="squared")
-        told = Told(fit)
-        self.coef_: NDArray[np.float64] = told.coef
-        self.intercept_ = told.intercept
-        self.lambda_ = told.lambda_
+    def _tell_penalty(self, told: Told) -> None:
         self.l2_ = told.l2
-        self.criterion_value_ = told.criterion_value
-        self.criterion_curve_ = told.criterion_curve
-        self.certificate_ = told.certificate
-        self.history_ = told.history
-        self.n_iter_ = told.n_steps
-        self._fits = [fit]
-        told.warn(self)
-        return self
-
-    def predict(self, X: Any) -> NDArray[np.float64]:
-        """Predict the target of each row of X."""
-        check_is_fitted(self)
-        X = refuse_corrupt(X, for_product=True)
-        X = validate_data(self, X, accept_sparse=["csr", "csc"], dtype=STORAGE, reset=False)
-        predicted: NDArray[np.float64] = X @ self.coef_ + self.intercept_
-        return predicted
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        return tags

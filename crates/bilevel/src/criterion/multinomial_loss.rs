@@ -1,5 +1,6 @@
 //! The multinomial loss on held-out rows: L(z) = Σ_i v_i (log Σ_k e^{z_ik} − z_{i,b_i}).
 
+use crate::data::Split;
 use crate::loss::softmax;
 
 use super::{Criterion, CriterionValue, RowLoss};
@@ -10,12 +11,19 @@ pub struct MultinomialLoss<'a> {
     classes: &'a [u32],
     n_classes: usize,
     weights: &'a [f64],
+    /// The weight of one sample; `None` if every row is one.
+    unit: Option<f64>,
 }
 
 impl<'a> MultinomialLoss<'a> {
     /// `classes`, each below `n_classes`, and `weights` have length n; the weights sum to 1.
     pub fn new(classes: &'a [u32], n_classes: usize, weights: &'a [f64]) -> Self {
-        Self { classes, n_classes, weights }
+        Self { classes, n_classes, weights, unit: None }
+    }
+
+    /// On the validation rows of a split, each of which counts as the samples that it stands for.
+    pub fn of_split(classes: &'a [u32], n_classes: usize, split: &'a Split) -> Self {
+        Self { classes, n_classes, weights: &split.validation, unit: Some(split.validation_unit) }
     }
 
     /// Calls `visit(i, v_i, f, p)` for every row of positive weight.
@@ -43,14 +51,14 @@ impl Criterion for MultinomialLoss<'_> {
         };
         self.each_row(predictor, |i, v, value, p| {
             result.value += v * value;
-            for (k, p) in p.iter().enumerate() {
-                let is_own = f64::from(u8::from(self.classes[i] as usize == k));
-                result.gradient[k * n + i] = v * (p - is_own);
+            for k in 0..self.n_classes {
+                result.gradient[k * n + i] = v * softmax::slope(self.classes[i] as usize, k, p);
                 // The norm of the row's K×K block, for each of its entries.
                 result.curvature[k * n + i] = v * softmax::MAX_CURVATURE;
             }
             let row = u32::try_from(i).unwrap_or(u32::MAX);
-            result.samples.push(RowLoss { row, weight: 1.0, loss: value });
+            let weight = self.unit.map_or(1.0, |unit| v / unit);
+            result.samples.push(RowLoss { row, weight, loss: value });
         });
         result
     }

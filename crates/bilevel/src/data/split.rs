@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
 
-use super::Target;
+use super::{Target, Task};
 
 /// One division of the rows that the caller made: which of them train and which validate, counted from 0.
 ///
@@ -126,7 +126,7 @@ pub fn carve_fraction(
     }
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let (mut kept, mut carved) = (Vec::new(), Vec::new());
-    let stays = usize::from(target.class_labels().is_some());
+    let stays = usize::from(target.task() == Task::Classification);
     for mut stratum in strata(target, rows)? {
         stratum.shuffle(&mut rng);
         let take = (stratum.len() as f64 * fraction).round() as usize;
@@ -160,7 +160,7 @@ pub fn kfold(target: &Target, rows: &[usize], folds: usize, seed: u64) -> Result
     let mut fold_of = vec![usize::MAX; target.len()];
     let mut next = 0;
     for mut stratum in strata(target, rows)? {
-        if target.class_labels().is_some() && stratum.len() < 2 {
+        if target.task() == Task::Classification && stratum.len() < 2 {
             let found = if stratum.is_empty() { "a class without samples" } else { "a class with 1 sample" };
             return Err(Error::data(
                 "target",
@@ -193,6 +193,10 @@ fn strata(target: &Target, rows: &[usize]) -> Result<Vec<Vec<usize>>> {
         Target::Binary { signs, .. } => {
             let (positive, negative) = rows.iter().partition(|&&i| signs[i] > 0.0);
             vec![negative, positive]
+        }
+        Target::Multiple { numbers, labels } => {
+            let of_class = |k: usize| rows.iter().copied().filter(|&i| numbers[i] as usize == k).collect();
+            (0..labels.len()).map(of_class).collect()
         }
     })
 }

@@ -1,4 +1,4 @@
-//! Targets: real values, or two classes whose labels are mapped to −1 and +1.
+//! Targets: real values, two classes whose labels are mapped to −1 and +1, or more classes with numbers.
 
 use serde::{Deserialize, Serialize};
 
@@ -78,7 +78,7 @@ fn number_label(number: f64) -> String {
 pub enum Task {
     /// Real values, squared loss.
     Regression,
-    /// Two classes, logistic loss.
+    /// Classes, logistic loss.
     Classification,
 }
 
@@ -102,6 +102,13 @@ pub enum Target {
         signs: Vec<f64>,
         /// What they stand for.
         classes: Classes,
+    },
+    /// More than two classes: what [`crate::fit::fit_multinomial`] takes.
+    Multiple {
+        /// The class of each sample, a whole number from 0 to K − 1.
+        numbers: Vec<f64>,
+        /// The label of each class (length K).
+        labels: Vec<String>,
     },
 }
 
@@ -204,11 +211,12 @@ impl Target {
         Ok(Self::Binary { signs, classes: classes.clone() })
     }
 
-    /// The numbers that the loss sees: real values, or ±1.
+    /// The numbers that the loss sees: real values, ±1, or class numbers.
     pub fn values(&self) -> &[f64] {
         match self {
             Self::Real(values) => values,
             Self::Binary { signs, .. } => signs,
+            Self::Multiple { numbers, .. } => numbers,
         }
     }
 
@@ -226,14 +234,14 @@ impl Target {
     pub fn task(&self) -> Task {
         match self {
             Self::Real(_) => Task::Regression,
-            Self::Binary { .. } => Task::Classification,
+            Self::Binary { .. } | Self::Multiple { .. } => Task::Classification,
         }
     }
 
-    /// The labels, for classes.
+    /// The labels, for two classes.
     pub fn class_labels(&self) -> Option<&Classes> {
         match self {
-            Self::Real(_) => None,
+            Self::Real(_) | Self::Multiple { .. } => None,
             Self::Binary { classes, .. } => Some(classes),
         }
     }
@@ -245,6 +253,9 @@ impl Target {
         match self {
             Self::Real(values) => Self::Real(pick(values)),
             Self::Binary { signs, classes } => Self::Binary { signs: pick(signs), classes: classes.clone() },
+            Self::Multiple { numbers, labels } => {
+                Self::Multiple { numbers: pick(numbers), labels: labels.clone() }
+            }
         }
     }
 
@@ -277,6 +288,31 @@ impl Target {
                 }
                 Ok(())
             }
+            Self::Multiple { numbers, labels } => check_numbers(numbers, labels),
         }
+    }
+}
+
+/// Whether there are at least two classes, and samples of all of them and of no others.
+fn check_numbers(numbers: &[f64], labels: &[String]) -> Result<()> {
+    if labels.len() < 2 {
+        return Err(Error::data("classes", labels.len().to_string(), "at least 2"));
+    }
+    let mut occurs = vec![false; labels.len()];
+    for (i, &number) in numbers.iter().enumerate() {
+        match occurs.get_mut(number as usize).filter(|_| number >= 0.0 && number.fract() == 0.0) {
+            Some(occurs) => *occurs = true,
+            None => {
+                let expected = format!("a class number below {}", labels.len());
+                return Err(Error::data(format!("target of sample {}", i + 1), number.to_string(), expected));
+            }
+        }
+    }
+    match occurs.iter().zip(labels).find(|(occurs, _)| !**occurs) {
+        Some((_, label)) => {
+            let found = format!("no sample of class `{label}`");
+            Err(Error::data("target", found, "at least one sample of each class"))
+        }
+        None => Ok(()),
     }
 }

@@ -23,81 +23,115 @@ use super::{
 /// θ is recorded up to this length.
 const LONGEST_THETA: usize = 1000;
 
+/// A search that is over.
+pub(super) struct Searched {
+    pub(super) summit: Summit,
+    pub(super) started: Instant,
+    /// What the search took.
+    pub(super) seconds: f64,
+}
+
 pub(super) fn assemble<'a, F: Family<'a>>(
     input: &FitInput<'_>,
     family: &'a F,
     problem: &F::Lower,
-    summit: Summit,
-    started: Instant,
-    search_seconds: f64,
+    searched: Searched,
 ) -> Result<Fit> {
-    let (settings, prepared) = (input.settings, family.prepared());
-    let best = &summit.best;
-    let accuracy = Accuracy { relative_gap: settings.tolerance, ..Accuracy::TIGHT };
-    let solution = problem.solve(&best.hyperparameters, None, accuracy)?;
+    let prepared = family.prepared();
+    let solution = searched.final_solution(input.settings, problem)?;
     let model = model(prepared, &solution);
-    let (test, predictions) = scores(input, prepared, &model, &solution, &best.samples)?;
-    let n_test = test.as_ref().map_or(0, |t| t.n_samples);
-    let evaluation = &best.result.evaluation;
-    let total = started.elapsed().as_secs_f64();
-    let one_lambda = best.kind == WeightsKind::Scalar;
-    let record = FitRecord {
-        schema: SCHEMA_VERSION,
-        version: env!("CARGO_PKG_VERSION").to_string(),
-        data: DataRecord {
-            name: input.name.to_string(),
-            n_samples: prepared.rows.development.len(),
-            n_features: prepared.data.n_features(),
-            n_stored: prepared.design.n_stored(),
-            sparse: prepared.data.design.is_sparse(),
-            n_test,
-            weighted: input.sample_weight.is_some(),
-            fingerprint: format!("{:016x}", prepared.data.fingerprint() ^ rows::fingerprint(input)),
-        },
-        settings: settings.clone(),
-        loss: prepared.loss,
-        criterion: CriterionRecord {
-            name: prepared.criterion_name.clone(),
-            value: evaluation.value,
-            standard_error: evaluation.standard_error,
-            given_splits: input.splits.map(<[_]>::len),
-        },
-        curve: summit.curve,
-        weights: WeightsRecord {
-            kind: best.kind,
-            lambda: one_lambda.then(|| lambda_at(settings, best.result.theta[0])),
-            lambda_max: family.lambda_scale(problem, &vec![1.0; family.blocks().len()]),
-            ridge: best.hyperparameters.ridge,
-            theta: if best.result.theta.len() <= LONGEST_THETA {
-                best.result.theta.clone()
-            } else {
-                Vec::new()
-            },
-        },
-        outer: OuterRecord {
-            method: best.method.to_string(),
-            steps: summit.stages.iter().map(|s| s.steps).sum(),
-            evaluations: summit.stages.iter().map(|s| s.evaluations).sum(),
-            stop_reason: best.result.stop_reason,
-        },
-        stages: summit.stages,
-        trace: summit.trace,
-        certificate: certificate(best, family, summit.lambda_range, problem, &solution),
-        lower_level: LowerLevelRecord {
-            objective: solution.objective,
-            duality_gap: solution.gap,
-            iterations: solution.iterations,
-        },
-        seconds: SecondsRecord {
-            load: 0.0,
-            search: search_seconds,
-            final_fit: total - search_seconds,
-            total,
-        },
-        test,
-    };
-    let feature_weights = feature_weights(family, &best.hyperparameters);
+    let (test, predictions) = scores(input, prepared, &model, &solution, &searched.summit.best.samples)?;
+    let feature_weights = searched.feature_weights(family);
+    let record = searched.record(input, family, problem, &solution, test);
     Ok(Fit { model, record, feature_weights, predictions })
+}
+
+impl Searched {
+    /// The fit at the hyperparameters that were found.
+    pub(super) fn final_solution<M: LowerLevel>(
+        &self,
+        settings: &FitSettings,
+        problem: &M,
+    ) -> Result<Solution> {
+        let accuracy = Accuracy { relative_gap: settings.tolerance, ..Accuracy::TIGHT };
+        problem.solve(&self.summit.best.hyperparameters, None, accuracy)
+    }
+
+    /// λ of each feature's block in the units of the data.
+    pub(super) fn feature_weights<'a, F: Family<'a>>(&self, family: &'a F) -> Vec<f64> {
+        feature_weights(family, &self.summit.best.hyperparameters)
+    }
+
+    pub(super) fn record<'a, F: Family<'a>>(
+        self,
+        input: &FitInput<'_>,
+        family: &'a F,
+        problem: &F::Lower,
+        solution: &Solution,
+        test: Option<ScoreRecord>,
+    ) -> FitRecord {
+        let (settings, prepared) = (input.settings, family.prepared());
+        let best = &self.summit.best;
+        let evaluation = &best.result.evaluation;
+        let n_test = test.as_ref().map_or(0, |t| t.n_samples);
+        let total = self.started.elapsed().as_secs_f64();
+        let one_lambda = best.kind == WeightsKind::Scalar;
+        FitRecord {
+            schema: SCHEMA_VERSION,
+            version: env!("CARGO_PKG_VERSION").to_string(),
+            data: DataRecord {
+                name: input.name.to_string(),
+                n_samples: prepared.rows.development.len(),
+                n_features: prepared.data.n_features(),
+                n_stored: prepared.design.n_stored(),
+                sparse: prepared.data.design.is_sparse(),
+                n_test,
+                weighted: input.sample_weight.is_some(),
+                fingerprint: format!("{:016x}", prepared.data.fingerprint() ^ rows::fingerprint(input)),
+            },
+            settings: settings.clone(),
+            loss: prepared.loss,
+            criterion: CriterionRecord {
+                name: prepared.criterion_name.clone(),
+                value: evaluation.value,
+                standard_error: evaluation.standard_error,
+                given_splits: input.splits.map(<[_]>::len),
+            },
+            curve: self.summit.curve,
+            weights: WeightsRecord {
+                kind: best.kind,
+                lambda: one_lambda.then(|| lambda_at(settings, best.result.theta[0])),
+                lambda_max: family.lambda_scale(problem, &vec![1.0; family.blocks().len()]),
+                ridge: best.hyperparameters.ridge,
+                theta: if best.result.theta.len() <= LONGEST_THETA {
+                    best.result.theta.clone()
+                } else {
+                    Vec::new()
+                },
+            },
+            outer: OuterRecord {
+                method: best.method.to_string(),
+                steps: self.summit.stages.iter().map(|s| s.steps).sum(),
+                evaluations: self.summit.stages.iter().map(|s| s.evaluations).sum(),
+                stop_reason: best.result.stop_reason,
+            },
+            stages: self.summit.stages,
+            trace: self.summit.trace,
+            certificate: certificate(best, family, self.summit.lambda_range, problem, solution),
+            lower_level: LowerLevelRecord {
+                objective: solution.objective,
+                duality_gap: solution.gap,
+                iterations: solution.iterations,
+            },
+            seconds: SecondsRecord {
+                load: 0.0,
+                search: self.seconds,
+                final_fit: total - self.seconds,
+                total,
+            },
+            test,
+        }
+    }
 }
 
 /// e^θ, or the value of a given grid that θ came from, to the last bit.
@@ -120,7 +154,6 @@ fn model(prepared: &Prepared<'_>, solution: &Solution) -> Model {
     }
 }
 
-/// λ of each feature's block in the units of the data.
 fn feature_weights<'a, F: Family<'a>>(family: &'a F, hyperparameters: &Hyperparameters) -> Vec<f64> {
     let (blocks, design) = (family.blocks(), &family.prepared().design);
     let mut weights = vec![0.0; blocks.n_coefficients()];

@@ -3,18 +3,20 @@
 //! The climb, the certificate and the gradient check speak to [`Family`] only. A new lower level is one implementation of it, and one line in
 //! [`with_family`].
 
+mod multinomial;
 mod ridge;
 mod sparse;
 
-use crate::Result;
 use crate::criterion::Criterion;
-use crate::data::Split;
+use crate::data::{Split, Target};
 use crate::loss::{Logistic, Loss, Squared};
 use crate::lower::{Hyperparameters, LowerLevel, Solution};
 use crate::penalty::{Blocks, GroupL1, L1};
+use crate::{Error, Result};
 
 use super::prepare::{self, Prepared};
 use super::{FitInput, LossKind, PenaltyKind};
+pub(super) use multinomial::Multinomial;
 use ridge::Quadratic;
 use sparse::Sparse;
 
@@ -29,8 +31,8 @@ pub(super) trait Family<'a>: Sync {
     fn prepared(&self) -> &'a Prepared<'a>;
     /// The blocks of coefficients that share a weight.
     fn blocks(&self) -> &Blocks;
-    /// The size of a block's coefficients, for adaptive weights.
-    fn block_size(&self, coefficients: &[f64]) -> f64;
+    /// The size of a typical coefficient of each block, for adaptive weights.
+    fn block_sizes(&self, solution: &Solution) -> Vec<f64>;
     /// The problem on rows of these weights.
     fn problem(&'a self, sample_weights: &'a [f64]) -> Result<Self::Lower>;
     /// The criterion of a split.
@@ -54,12 +56,16 @@ pub(super) trait WithFamily {
     fn run<'a, F: Family<'a>>(self, family: &'a F, groups: Option<&[usize]>) -> Result<Self::Output>;
 }
 
-/// Chooses the family by loss and penalty.
+/// Chooses the family by loss and penalty, for one score a row.
 pub(super) fn with_family<W: WithFamily>(
     input: &FitInput<'_>,
     prepared: &Prepared<'_>,
     work: W,
 ) -> Result<W::Output> {
+    if let Target::Multiple { labels, .. } = &prepared.data.target {
+        let found = format!("{} of them by number", labels.len());
+        return Err(Error::data("classes", found, "two, or `fit_multinomial`"));
+    }
     match prepared.loss {
         LossKind::Logistic => with_loss(input, prepared, Logistic, work),
         _ => with_loss(input, prepared, Squared, work),

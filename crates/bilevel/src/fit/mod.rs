@@ -5,6 +5,7 @@ mod certify;
 mod climb;
 mod family;
 mod gradcheck;
+mod multinomial;
 mod observer;
 mod prepare;
 mod record;
@@ -20,6 +21,7 @@ use crate::{Error, Result};
 
 pub use certify::{stationarity_tolerance, verdict};
 pub use gradcheck::{GradcheckRow, gradcheck};
+pub use multinomial::{MultinomialFit, MultinomialModel, fit_multinomial};
 pub use observer::{JournalEntry, Observer, Silent, WarmStart};
 pub use record::{
     CertificateRecord, CriterionRecord, CurvePoint, DataRecord, Fit, FitRecord, LowerLevelRecord, Model,
@@ -30,7 +32,7 @@ pub use replay::resumable;
 pub use score::{score, weighted_score};
 pub use settings::{FitSettings, LossKind, OuterKind, PenaltyKind, WeightsKind};
 
-use climb::Climb;
+use climb::{Climb, Summit};
 use family::{Family, WithFamily};
 use prepare::Prepared;
 use replay::Journal;
@@ -132,11 +134,21 @@ impl WithFamily for Job<'_, '_> {
     fn run<'a, F: Family<'a>>(self, family: &'a F, groups: Option<&[usize]>) -> Result<Fit> {
         let Self { input, observer, started } = self;
         let final_problem = family.problem(&family.prepared().rows.final_weights)?;
-        let journal = Journal::new(input.journal, rows::fingerprint(&input));
-        let groups = groups.map(<[usize]>::to_vec);
-        let summit =
-            Climb::new(family, input.settings, groups, &final_problem, journal, observer, started)?.run()?;
-        let search = started.elapsed().as_secs_f64();
-        answer::assemble(&input, family, &final_problem, summit, started, search)
+        let summit = climb_with(family, &final_problem, &input, groups, observer, started)?;
+        let searched = answer::Searched { summit, started, seconds: started.elapsed().as_secs_f64() };
+        answer::assemble(&input, family, &final_problem, searched)
     }
+}
+
+fn climb_with<'a, F: Family<'a>>(
+    family: &'a F,
+    final_problem: &F::Lower,
+    input: &FitInput<'_>,
+    groups: Option<&[usize]>,
+    observer: &mut dyn Observer,
+    started: Instant,
+) -> Result<Summit> {
+    let journal = Journal::new(input.journal, rows::fingerprint(input));
+    let groups = groups.map(<[usize]>::to_vec);
+    Climb::new(family, input.settings, groups, final_problem, journal, observer, started)?.run()
 }

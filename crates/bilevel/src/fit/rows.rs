@@ -182,10 +182,16 @@ fn weighted(splits: Vec<Split>, input: &FitInput<'_>) -> Result<Vec<Split>> {
 
 fn check_classes(target: &Target, splits: &[Split]) -> Result<()> {
     for (k, split) in splits.iter().enumerate() {
-        let signs = || split.train.iter().zip(target.values()).filter(|(s, _)| **s > 0.0).map(|(_, b)| *b);
-        if !(signs().any(|b| b > 0.0) && signs().any(|b| b <= 0.0)) {
-            let what = format!("training rows of {}", name(k));
-            return Err(Error::data(what, "one class only", "both classes, to fit an intercept"));
+        let present = || split.train.iter().zip(target.values()).filter(|(s, _)| **s > 0.0).map(|(_, b)| *b);
+        let what = || format!("training rows of {}", name(k));
+        if let Target::Multiple { labels, .. } = target {
+            let occurs = |class: usize| present().any(|b| b as usize == class);
+            if let Some(missing) = (0..labels.len()).find(|&class| !occurs(class)) {
+                let found = format!("no row of class `{}`", labels[missing]);
+                return Err(Error::data(what(), found, "all classes, to fit intercepts"));
+            }
+        } else if !(present().any(|b| b > 0.0) && present().any(|b| b <= 0.0)) {
+            return Err(Error::data(what(), "one class only", "both classes, to fit an intercept"));
         }
     }
     Ok(())

@@ -111,6 +111,11 @@ pub trait LowerLevel: Sync {
     /// A point to start from, made of coefficients (length p) and intercept: what an interrupted search needs to go on where it was.
     fn start_from(&self, coefficients: Vec<f64>, intercept: f64) -> Solution;
 
+    /// Number of coefficients that are not zero.
+    fn support_size(&self, solution: &Solution) -> usize {
+        solution.coefficients.iter().filter(|y| **y != 0.0).count()
+    }
+
     /// Empties caches that outlive a solve, so that the next solve depends on its start alone.
     fn forget(&self) {}
 

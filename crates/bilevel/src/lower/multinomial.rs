@@ -24,7 +24,7 @@ mod intercepts;
 mod solve;
 
 use crate::design::DesignMatrix;
-use crate::hypergradient::Selection;
+use crate::hypergradient::{BiactivePolicy, CriticalCone, Selection};
 use crate::loss::softmax;
 use crate::outer::Accuracy;
 use crate::{Error, Result};
@@ -130,6 +130,22 @@ impl<'a, D: DesignMatrix> MultinomialGlm<'a, D> {
         null.solution.correlations.iter().enumerate().map(ratio).fold(0.0, f64::max)
     }
 
+    /// The forward–backward residual ‖y − prox_{γλ|·|}(y − γ∇F(y))‖/γ with γ = 1/(bound on the norm of ∇²F), relative to λ_max: 0 at the minimizer.
+    pub fn relative_residual(&self, hyperparameters: &Hyperparameters, solution: &Solution) -> f64 {
+        let p = self.design.n_columns();
+        let squares: f64 = (0..p).map(|j| self.design.column_weighted_square(j, self.sample_weights)).sum();
+        let ridge = hyperparameters.ridge;
+        let lipschitz = (softmax::MAX_CURVATURE * squares + ridge).max(f64::MIN_POSITIVE);
+        let residual = |(m, (y, c)): (usize, (&f64, &f64))| {
+            let ahead = y - (c + ridge * y) / lipschitz;
+            let shrunk = (ahead.abs() - self.lambda(hyperparameters, m) / lipschitz).max(0.0);
+            y - shrunk.copysign(ahead)
+        };
+        let pairs = solution.coefficients.iter().zip(&solution.correlations);
+        let square: f64 = pairs.enumerate().map(residual).map(|r| r * r).sum();
+        square.sqrt() * lipschitz / self.lambda_max(&vec![1.0; p]).max(f64::MIN_POSITIVE)
+    }
+
     fn without_features(&self) -> Vec<f64> {
         let mut coefficients = vec![0.0; self.n_classes * self.design.n_columns()];
         coefficients.extend(&self.null.intercepts);
@@ -194,9 +210,9 @@ impl<'a, D: DesignMatrix> MultinomialGlm<'a, D> {
             }
             z.iter_mut().enumerate().for_each(|(k, z)| *z = predictor[k * n + i]);
             point.loss += s * softmax::value_and_probabilities(b as usize, &z, &mut p);
-            for (k, &p) in p.iter().enumerate() {
-                point.probabilities[k * n + i] = p;
-                point.slopes[k * n + i] = s * (p - f64::from(u8::from(b as usize == k)));
+            for k in 0..self.n_classes {
+                point.probabilities[k * n + i] = p[k];
+                point.slopes[k * n + i] = s * softmax::slope(b as usize, k, &p);
             }
         }
         point
@@ -256,6 +272,11 @@ impl<D: DesignMatrix> LowerLevel for MultinomialGlm<'_, D> {
         solve::solve(self, hyperparameters, start, accuracy.relative_gap)
     }
 
+    /// Intercepts do not count.
+    fn support_size(&self, solution: &Solution) -> usize {
+        solution.coefficients.iter().take(self.n_slopes()).filter(|y| **y != 0.0).count()
+    }
+
     /// The intercepts are among the coefficients; `intercept` is not used.
     fn start_from(&self, coefficients: Vec<f64>, _intercept: f64) -> Solution {
         self.measure(coefficients).solution
@@ -279,5 +300,24 @@ impl<D: DesignMatrix> LowerLevel for MultinomialGlm<'_, D> {
             return Err(Error::data("solution and criterion", found, format!("{scores} scores")));
         }
         adjoint::implicit(self, hyperparameters, solution, upper, selection.band)
+    }
+
+    /// Where no coefficient is on a kink. At a kink one-sided derivatives are not known: an error.
+    fn critical_cone(
+        &self,
+        hyperparameters: &Hyperparameters,
+        solution: &Solution,
+        upper: &UpperGradient<'_>,
+    ) -> Result<CriticalCone> {
+        let selection = Selection::from(BiactivePolicy::Null);
+        let adjoint = self.adjoint(hyperparameters, solution, upper, selection, Accuracy::TIGHT)?;
+        if adjoint.biactive > 0 {
+            let reason = format!(
+                "{} multinomial coefficients are on a kink, where one-sided derivatives are not known",
+                adjoint.biactive
+            );
+            return Err(Error::AdjointSolve { size: adjoint.biactive, reason });
+        }
+        Ok(CriticalCone::smooth(adjoint, self.n_weights()))
     }
 }

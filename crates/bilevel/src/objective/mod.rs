@@ -165,8 +165,9 @@ impl<M: LowerLevel + Send, C: Criterion + Send> SplitObjective<M, C> {
         self.parts.iter().filter_map(|part| part.solution.as_ref())
     }
 
-    fn active_solutions(&self) -> impl Iterator<Item = &Solution> {
-        self.parts.iter().filter(|part| part.active).filter_map(|part| part.solution.as_ref())
+    fn active_solutions(&self) -> impl Iterator<Item = (&M, &Solution)> {
+        let active = self.parts.iter().filter(|part| part.active);
+        active.filter_map(|part| Some((&part.lower, part.solution.as_ref()?)))
     }
 
     /// Forgets everything but the given starting points (one for each split; none for a cold start), so that what comes next depends on
@@ -291,8 +292,8 @@ impl<M: LowerLevel + Send, C: Criterion + Send> Objective for SplitObjective<M, 
             standard_error: mean_and_standard_error(self.validation_samples().iter().map(Counted::loss)).1,
             gradient: if request.gradient { vec![0.0; theta.len()] } else { Vec::new() },
             gradient_error_bound: 0.0,
-            relative_gap: self.active_solutions().map(|s| s.relative_gap).fold(0.0, f64::max),
-            support_size: self.active_solutions().map(support_size).sum::<f64>() * share,
+            relative_gap: self.active_solutions().map(|(_, s)| s.relative_gap).fold(0.0, f64::max),
+            support_size: self.active_solutions().map(|(m, s)| m.support_size(s) as f64).sum::<f64>() * share,
             biactive: 0,
         };
         for contribution in contributions {
@@ -329,10 +330,6 @@ impl<D: DesignMatrix, L: Loss, C: Criterion + Send> SmoothedObjective
         self.model = None;
         self.parts.iter_mut().try_for_each(|part| part.lower.set_epsilon(epsilon))
     }
-}
-
-fn support_size(solution: &Solution) -> f64 {
-    solution.coefficients.iter().filter(|y| **y != 0.0).count() as f64
 }
 
 /// The request that asks for everything as exactly as possible.

@@ -49,7 +49,7 @@ impl<'a, F: Family<'a>> Climb<'_, 'a, '_, F> {
         let (factors, ridge) = (Arc::<[f64]>::from(self.factors.as_slice()), self.ridge);
         let (lower, upper) = (self.range.0 - 7.0, self.range.1);
         let make = |solution: &Solution| -> Box<dyn Parametrization> {
-            Box::new(Adaptive::new(factors.clone(), &block_sizes(self.family, solution), ridge, lower, upper))
+            Box::new(Adaptive::new(factors.clone(), &self.family.block_sizes(solution), ridge, lower, upper))
         };
         let final_solution = self.final_problem.solve(&best.hyperparameters, None, Accuracy::TIGHT)?;
         let of_final = make(&final_solution);
@@ -74,16 +74,4 @@ impl<'a, F: Family<'a>> Climb<'_, 'a, '_, F> {
         let smallest = weights.filter(|l| *l > 0.0).fold(f64::INFINITY, f64::min);
         if smallest.is_finite() { smallest.ln() } else { self.range.1 }
     }
-}
-
-/// ρ(y_g)/√|g| for each block: the size of a typical coefficient.
-fn block_sizes<'a, F: Family<'a>>(family: &'a F, solution: &Solution) -> Vec<f64> {
-    let blocks = family.blocks();
-    let mut block = Vec::new();
-    (0..blocks.len())
-        .map(|g| {
-            blocks.gather(g, &solution.coefficients, &mut block);
-            family.block_size(&block) / (block.len() as f64).sqrt()
-        })
-        .collect()
 }

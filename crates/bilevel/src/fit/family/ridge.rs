@@ -27,8 +27,8 @@ impl<'a, L: Loss> Family<'a> for Quadratic<'a, L> {
     fn blocks(&self) -> &Blocks {
         self.l1.penalty.blocks()
     }
-    fn block_size(&self, coefficients: &[f64]) -> f64 {
-        self.l1.penalty.value(coefficients)
+    fn block_sizes(&self, solution: &Solution) -> Vec<f64> {
+        self.l1.block_sizes(solution)
     }
     fn problem(&'a self, sample_weights: &'a [f64]) -> Result<Self::Lower> {
         Ok(RidgeGlm::new(self.l1.problem(sample_weights)?))

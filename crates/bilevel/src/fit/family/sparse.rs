@@ -29,8 +29,15 @@ impl<'a, L: Loss, P: Penalty> Family<'a> for Sparse<'a, L, P> {
     fn blocks(&self) -> &Blocks {
         self.penalty.blocks()
     }
-    fn block_size(&self, coefficients: &[f64]) -> f64 {
-        self.penalty.value(coefficients)
+    /// ρ(y_g)/√|g|.
+    fn block_sizes(&self, solution: &Solution) -> Vec<f64> {
+        let blocks = self.penalty.blocks();
+        let mut block = Vec::new();
+        let mut size = |g: usize| {
+            blocks.gather(g, &solution.coefficients, &mut block);
+            self.penalty.value(&block) / (block.len() as f64).sqrt()
+        };
+        (0..blocks.len()).map(&mut size).collect()
     }
     fn problem(&'a self, sample_weights: &'a [f64]) -> Result<Self::Lower> {
         let Self { prepared, loss, penalty, intercept } = *self;

@@ -19,6 +19,8 @@ const EXACT: f64 = 1e-8;
 /// Steps without progress after which rounding is reached.
 const PATIENCE: usize = 3;
 const PROGRESS: f64 = 0.5;
+/// Changes of the objective up to this part of it are rounding.
+const ROUNDING: f64 = 8.0 * f64::EPSILON;
 const SUFFICIENT: f64 = 1e-4;
 const SMALLEST_STEP: f64 = 1e-8;
 
@@ -42,9 +44,12 @@ pub(super) fn solve<D: DesignMatrix>(
         if reached && tolerance > EXACT || stalled >= PATIENCE {
             break;
         }
+        let before = point.solution.objective;
         let violation = take_step(problem, at, &mut point);
         point.solution.iterations = step;
-        stalled = if violation < PROGRESS * best { 0 } else { stalled + 1 };
+        // Far from the minimizer violations may grow before they shrink: there it is the objective that tells.
+        let falls = !reached && before - point.solution.objective > ROUNDING * before.abs();
+        stalled = if violation < PROGRESS * best || falls { 0 } else { stalled + 1 };
         best = best.min(violation);
     }
     let solution = point.solution;
@@ -148,7 +153,7 @@ fn search<D: DesignMatrix>(
     predicted: f64,
 ) {
     let before = point.solution.objective;
-    let rounding = 8.0 * f64::EPSILON * before.abs();
+    let rounding = ROUNDING * before.abs();
     let mut t = 1.0;
     while t >= SMALLEST_STEP {
         let mut coefficients = point.solution.coefficients.clone();
