@@ -130,6 +130,15 @@ fn certificate(record: &FitRecord) -> String {
     if certificate.biactive > 0 {
         text.push_str(&format!(", {} on a kink", certificate.biactive));
     }
+    for edge in &certificate.at_edges {
+        text.push_str(&format!("; {edge}"));
+    }
+    if certificate.n_at_edges > certificate.at_edges.len() {
+        text.push_str(&format!(
+            " and {} more on such edges",
+            certificate.n_at_edges - certificate.at_edges.len()
+        ));
+    }
     if let Some((low, high)) = certificate.lambda_range {
         text.push_str(&format!("; λ searched from {} to {}", rough(low), rough(high)));
     }

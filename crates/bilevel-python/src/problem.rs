@@ -147,6 +147,8 @@ where
             verdict,
             stationarity_tolerance: fitting::stationarity_tolerance(evaluation.value),
             lambda_range: None,
+            n_at_edges: 0,
+            at_edges: Vec::new(),
         };
         Ok((serde_json::to_string(&record).unwrap_or_default(), biactive))
     }

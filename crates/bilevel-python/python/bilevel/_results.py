@@ -43,6 +43,9 @@ class Certificate:
         The interval of λ that was searched globally, where it was.
     tolerance : float
         What ``stationary`` was judged by.
+    at_edges : tuple of str
+        The first hyperparameters that rest on an edge of the values they may take, such as "adaptive exponent at
+        the largest value allowed". Slopes that lead out of it do not count.
     """
 
     stationary: bool
@@ -55,6 +58,7 @@ class Certificate:
     one_sided_slopes: tuple[float, float] | None
     lambda_range: tuple[float, float] | None
     tolerance: float
+    at_edges: tuple[str, ...]
 
     @classmethod
     def _from_record(cls, record: dict[str, Any]) -> Certificate:
@@ -70,6 +74,7 @@ class Certificate:
             one_sided_slopes=slopes and (slopes[0], slopes[1]),
             lambda_range=searched and (searched[0], searched[1]),
             tolerance=record["stationarity_tolerance"],
+            at_edges=tuple(_edge(edge) for edge in record["at_edges"]),
         )
 
     def __repr__(self) -> str:
@@ -84,10 +89,15 @@ class Certificate:
         if self.one_sided_slopes is not None:
             left, right = self.one_sided_slopes
             lines.append(f"  slopes to left and right  {left:.1e}, {right:.1e}")
+        lines.extend(f"  on an edge                {edge}" for edge in self.at_edges)
         if self.lambda_range is not None:
             lowest, highest = self.lambda_range
             lines.append(f"  searched globally         {lowest:.3g} to {highest:.3g}")
         return "\n".join(lines)
+
+
+def _edge(edge: dict[str, Any]) -> str:
+    return f"{edge['parameter']} at the {'largest' if edge['largest'] else 'smallest'} value allowed"
 
 
 def _sentence(verdict: dict[str, Any]) -> str:

@@ -62,6 +62,7 @@ pub(crate) fn certificate(fit: &Fit) -> Markup {
 fn statements(fit: &Fit) -> Vec<Statement> {
     let mut statements =
         vec![training_gap(fit), residual(fit), hypergradient(fit), kinks(fit), stationarity(fit)];
+    statements.extend(edges(fit));
     statements.extend(searched_range(fit));
     statements
 }
@@ -129,6 +130,23 @@ fn hypergradient(fit: &Fit) -> Statement {
              that comes from solving the training problems only approximately. {reading}"
         ),
     }
+}
+
+/// What rests on the edge of what was searched; nothing to say where nothing does.
+fn edges(fit: &Fit) -> Option<Statement> {
+    let certificate = &fit.record.certificate;
+    let named: Vec<String> = certificate.at_edges.iter().map(ToString::to_string).collect();
+    (certificate.n_at_edges > 0).then(|| Statement {
+        name: "On the edge of what was searched",
+        value: count(certificate.n_at_edges),
+        standing: Standing::Measured,
+        meaning: format!(
+            "learned {} there: {}{}. Beyond it nothing was looked at; slopes that lead out of it count neither for nor against the answer.",
+            if certificate.n_at_edges == 1 { "parameter rests" } else { "parameters rest" },
+            named.join("; "),
+            if certificate.n_at_edges > named.len() { "; …" } else { "" }
+        ),
+    })
 }
 
 fn kinks(fit: &Fit) -> Statement {

@@ -55,8 +55,7 @@ fn cells(stages: &[StageRecord], i: usize) -> [String; 6] {
 fn verdict(stages: &[StageRecord], i: usize) -> String {
     let stage = &stages[i];
     let answer = if stage.kept { "yes" } else { "no" };
-    let best_earlier = stages[..i].iter().filter(|s| s.kept).map(|s| s.value).reduce(f64::min);
-    let Some(earlier) = best_earlier.filter(|e| e.is_finite() && stage.value.is_finite()) else {
+    let Some(earlier) = stage.compared_with.filter(|e| e.is_finite() && stage.value.is_finite()) else {
         return format!(
             "{answer}: {}",
             if i == 0 { "it is where the climb starts" } else { "there is nothing to compare it with" }
@@ -83,12 +82,13 @@ mod tests {
 
     use super::*;
 
-    fn stage(value: f64, error: f64, kept: bool) -> StageRecord {
+    fn stage(value: f64, compared_with: Option<f64>, error: f64, kept: bool) -> StageRecord {
         StageRecord {
             name: "s".into(),
             n_parameters: 1,
             method: "m".into(),
             value,
+            compared_with,
             difference_standard_error: error,
             kept,
             steps: 1,
@@ -100,13 +100,14 @@ mod tests {
     #[test]
     fn the_verdict_names_the_comparison() {
         let stages = [
-            stage(1.0, 0.0, true),
-            stage(0.5, 0.1, true),
-            stage(0.45, 0.1, false),
-            stage(0.75, 0.1, false),
-            stage(f64::NAN, 0.1, false),
+            // Where the climb started is not where it ended.
+            stage(1.0, None, 0.0, false),
+            stage(0.5, Some(1.0), 0.1, true),
+            stage(0.45, Some(0.5), 0.1, false),
+            stage(0.75, Some(0.5), 0.1, false),
+            stage(f64::NAN, Some(0.5), 0.1, false),
         ];
-        assert_eq!(verdict(&stages, 0), "yes: it is where the climb starts");
+        assert_eq!(verdict(&stages, 0), "no: it is where the climb starts");
         assert_eq!(verdict(&stages, 1), "yes: better by 0.5, more than its standard error 0.1");
         assert_eq!(verdict(&stages, 2), "no: better by 0.05, within its standard error 0.1");
         assert_eq!(verdict(&stages, 3), "no: the criterion is worse by 0.25");

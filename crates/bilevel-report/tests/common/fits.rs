@@ -65,7 +65,7 @@ pub fn regression() -> Fit {
     let record = FitRecord {
         curve,
         weights: weights(WeightsKind::Scalar, Some(lambda), vec![lambda.ln()]),
-        stages: vec![stage("scalar", 1, 1480.0, 0.0, true)],
+        stages: vec![stage("scalar", 1, 1480.0, None, 0.0, true)],
         trace,
         test: Some(ScoreRecord {
             n_samples: 88,
@@ -143,10 +143,10 @@ pub fn classes() -> Fit {
         curve,
         weights: weights(WeightsKind::Adaptive, None, vec![-6.9, 0.93]),
         stages: vec![
-            stage("scalar", 1, 0.221, 0.0, true),
-            stage("adaptive round 1", 2, 0.176, 0.006, true),
-            stage("adaptive round 2", 2, 0.169, 0.003, true),
-            stage("feature", 5000, 0.168, 0.004, false),
+            stage("scalar", 1, 0.221, None, 0.0, false),
+            stage("adaptive round 1", 2, 0.176, Some(0.221), 0.006, false),
+            stage("adaptive round 2", 2, 0.169, Some(0.176), 0.003, true),
+            stage("feature", 5000, 0.168, Some(0.169), 0.004, false),
         ],
         trace,
         ..record(
@@ -234,6 +234,8 @@ pub fn degenerate() -> Fit {
         stationary: false,
         stationarity_tolerance: f64::NAN,
         lambda_range: None,
+        n_at_edges: 0,
+        at_edges: Vec::new(),
     };
     record.outer.stop_reason = StopReason::Cancelled;
     record.seconds = SecondsRecord { load: f64::NAN, ..SecondsRecord::default() };
@@ -331,6 +333,7 @@ fn stage(
     name: &str,
     n_parameters: usize,
     value: f64,
+    compared_with: Option<f64>,
     difference_standard_error: f64,
     kept: bool,
 ) -> StageRecord {
@@ -339,6 +342,7 @@ fn stage(
         n_parameters,
         method: if n_parameters == 1 { "scalar search" } else { "L-BFGS" }.into(),
         value,
+        compared_with,
         difference_standard_error,
         kept,
         steps: 20,
@@ -400,6 +404,8 @@ fn record(
             stationary: true,
             stationarity_tolerance: 1e-5,
             lambda_range: Some((4.6e-5, 0.46)),
+            n_at_edges: 0,
+            at_edges: Vec::new(),
         },
         lower_level: LowerLevelRecord { objective: 1432.7, duality_gap: 9.8e-8, iterations: 214 },
         outer: OuterRecord {

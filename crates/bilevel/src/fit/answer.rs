@@ -15,9 +15,9 @@ use super::family::Family;
 use super::prepare::Prepared;
 use super::rows;
 use super::{
-    CertificateRecord, CriterionRecord, DataRecord, Fit, FitInput, FitRecord, FitSettings, LowerLevelRecord,
-    Model, OuterRecord, PredictionOrigin, Predictions, SCHEMA_VERSION, ScoreRecord, SecondsRecord, Verdict,
-    WeightsKind, WeightsRecord, score, weighted_score,
+    CertificateRecord, CriterionRecord, DataRecord, EdgeRecord, Fit, FitInput, FitRecord, FitSettings,
+    LowerLevelRecord, Model, OuterRecord, PredictionOrigin, Predictions, SCHEMA_VERSION, ScoreRecord,
+    SecondsRecord, Verdict, WeightsKind, WeightsRecord, score, weighted_score,
 };
 
 /// θ is recorded up to this length.
@@ -173,11 +173,10 @@ fn certificate<'a, F: Family<'a>>(
     solution: &Solution,
 ) -> CertificateRecord {
     let evaluation = &best.result.evaluation;
-    let norm = evaluation.gradient.iter().map(|g| g * g).sum::<f64>().sqrt();
     CertificateRecord {
         residual: family.residual(problem, &best.hyperparameters, solution),
         relative_gap: solution.relative_gap,
-        hypergradient_norm: norm,
+        hypergradient_norm: certify::projected_norm(&evaluation.gradient, &best.at_edges),
         hypergradient_error_bound: evaluation.gradient_error_bound,
         biactive: evaluation.biactive,
         one_sided_slopes: best.one_sided.filter(|(left, right)| left.is_finite() && right.is_finite()),
@@ -185,21 +184,38 @@ fn certificate<'a, F: Family<'a>>(
         verdict: named(best, family.prepared()),
         stationarity_tolerance: certify::stationarity_tolerance(evaluation.value),
         lambda_range,
+        n_at_edges: best.at_edges.len(),
+        at_edges: edges(best, family.prepared()),
     }
 }
 
 /// The verdict, with the name of the feature whose weight it is about.
 fn named(best: &Stage, prepared: &Prepared<'_>) -> Verdict {
     let mut verdict = best.verdict.clone();
-    let p = prepared.data.n_features();
     if let Verdict::Descends { parameter, name, .. } = &mut verdict
-        && best.kind == WeightsKind::Feature
-        && best.hyperparameters.lambda.len() == p
-        && *parameter < p
+        && let Some(of_feature) = weight_of_feature(best, prepared, *parameter)
     {
-        *name = format!("log lambda of {}", prepared.data.feature_names.name(*parameter));
+        *name = of_feature;
     }
     verdict
+}
+
+/// The first parameters on an edge, with the names of features whose weights they are.
+fn edges(best: &Stage, prepared: &Prepared<'_>) -> Vec<EdgeRecord> {
+    let named = best.edges.iter().zip(&best.at_edges);
+    named
+        .map(|(edge, &(k, largest))| EdgeRecord {
+            parameter: weight_of_feature(best, prepared, k).unwrap_or_else(|| edge.parameter.clone()),
+            largest,
+        })
+        .collect()
+}
+
+/// The name of parameter k, where it is the weight of one feature.
+fn weight_of_feature(best: &Stage, prepared: &Prepared<'_>, k: usize) -> Option<String> {
+    let p = prepared.data.n_features();
+    let is_weight = best.kind == WeightsKind::Feature && best.hyperparameters.lambda.len() == p && k < p;
+    is_weight.then(|| format!("log lambda of {}", prepared.data.feature_names.name(k)))
 }
 
 /// Scores on the test set, and predictions on rows that no model behind them has seen: the test set, or the validation rows.

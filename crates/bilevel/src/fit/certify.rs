@@ -18,9 +18,13 @@ pub fn stationarity_tolerance(value: f64) -> f64 {
     TOLERANCE * value.abs().max(f64::MIN_POSITIVE)
 }
 
-/// The verdict on one parameter from the slopes just below and just above it.
-pub(super) fn between(slopes: (f64, f64), evaluation: &Evaluation) -> Verdict {
-    let (left, right) = slopes;
+/// The verdict on one parameter from the slopes just below and just above it. On an edge only one of them leads anywhere.
+pub(super) fn between(slopes: (f64, f64), at_edges: &[(usize, bool)], evaluation: &Evaluation) -> Verdict {
+    let (left, right) = match at_edges {
+        [(_, true)] => (slopes.0, 0.0),
+        [(_, false)] => (0.0, slopes.1),
+        _ => slopes,
+    };
     if !(left.is_finite() && right.is_finite()) {
         return Verdict::Unknown { reason: "the hypergradient is not finite".to_string() };
     }
@@ -44,6 +48,31 @@ pub fn verdict<M: LowerLevel + Send, C: Criterion + Send>(
         }),
         Err(error) => Verdict::Unknown { reason: error.to_string() },
     }
+}
+
+/// The parameters on an edge of the box: (index, whether it is the upper edge).
+pub(super) fn at_edges(theta: &[f64], bounds: &(Vec<f64>, Vec<f64>)) -> Vec<(usize, bool)> {
+    let near = |t: f64, edge: f64| (t - edge).abs() <= 1e-9 * edge.abs().max(1.0);
+    let edges = bounds.0.iter().zip(&bounds.1).zip(theta).enumerate();
+    edges
+        .filter(|(_, ((lower, upper), _))| lower < upper)
+        .filter_map(
+            |(k, ((&lower, &upper), &t))| {
+                if near(t, upper) { Some((k, true)) } else { near(t, lower).then_some((k, false)) }
+            },
+        )
+        .collect()
+}
+
+/// Norm of the gradient without the entries whose descent would leave the box; `at_edges` increases in the index.
+pub(super) fn projected_norm(gradient: &[f64], at_edges: &[(usize, bool)]) -> f64 {
+    let mut edges = at_edges.iter().peekable();
+    let inward = |(k, &g): (usize, &f64)| match edges.next_if(|edge| edge.0 == k) {
+        Some((_, true)) => g.max(0.0),
+        Some((_, false)) => g.min(0.0),
+        None => g,
+    };
+    gradient.iter().enumerate().map(inward).map(|g| g * g).sum::<f64>().sqrt()
 }
 
 /// `descent` ≥ 0 is how fast Φ falls in the steepest direction, known to `error`.
@@ -70,5 +99,41 @@ impl Verdict {
             *name = parametrization.parameter_name(*parameter);
         }
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_leave_the_box_is_no_slope() {
+        let bounds = (vec![-1.0, -1.0, -1.0, 2.0], vec![1.0, 1.0, 1.0, 2.0]);
+        let edges = at_edges(&[1.0, -1.0, 0.5, 2.0], &bounds);
+        // The last parameter has nowhere to go at all, and rests on no edge of a range.
+        assert_eq!(edges, [(0, true), (1, false)]);
+        // Descent goes against the gradient: up and out for the first, up and in for the second.
+        assert_eq!(projected_norm(&[-3.0, -4.0, 0.0, 0.0], &edges), 4.0);
+        assert_eq!(projected_norm(&[3.0, 4.0, 0.0, 0.0], &edges), 3.0);
+    }
+
+    #[test]
+    fn on_an_edge_the_slope_outwards_does_not_count() {
+        let evaluation = Evaluation {
+            value: 1.0,
+            standard_error: 0.0,
+            gradient: vec![0.5],
+            gradient_error_bound: 0.0,
+            relative_gap: 0.0,
+            support_size: 0.0,
+            biactive: 0,
+        };
+        let slopes = (0.5, 0.5);
+        assert!(matches!(between(slopes, &[], &evaluation), Verdict::Descends { upwards: false, .. }));
+        assert_eq!(between(slopes, &[(0, false)], &evaluation), Verdict::Stationary);
+        assert!(matches!(
+            between((-0.5, -0.5), &[(0, false)], &evaluation),
+            Verdict::Descends { upwards: true, .. }
+        ));
     }
 }

@@ -29,7 +29,7 @@ use super::family::Family;
 use super::observer::{Observer, WarmStart};
 use super::prepare;
 use super::replay::Journal;
-use super::{CurvePoint, FitSettings, LossKind, OuterKind, StageRecord, Verdict, WeightsKind};
+use super::{CurvePoint, EdgeRecord, FitSettings, LossKind, OuterKind, StageRecord, Verdict, WeightsKind};
 use methods::FEWEST_STEPS;
 
 type PhiOf<'a, F> = SplitObjective<<F as Family<'a>>::Lower, <F as Family<'a>>::Criterion>;
@@ -51,6 +51,10 @@ pub(super) struct Stage {
     pub(super) method: &'static str,
     /// Whether the scalar search has shown the point to be a minimum from both sides.
     pub(super) one_sided: Option<(f64, f64)>,
+    /// Parameters on an edge of the box, and whether it is the upper one.
+    pub(super) at_edges: Vec<(usize, bool)>,
+    /// The first of them, by name.
+    pub(super) edges: Vec<EdgeRecord>,
     pub(super) verdict: Verdict,
 }
 
@@ -298,6 +302,7 @@ impl<'c, 'a, 'o, F: Family<'a>> Climb<'c, 'a, 'o, F> {
     }
 
     fn record(&mut self, name: &str, stage: &Stage, difference_standard_error: f64, kept: bool) {
+        let compared_with = self.stages.iter().rev().find(|s| s.kept).map(|s| s.value);
         if kept {
             self.stages.iter_mut().for_each(|s| s.kept = false);
         }
@@ -306,6 +311,7 @@ impl<'c, 'a, 'o, F: Family<'a>> Climb<'c, 'a, 'o, F> {
             n_parameters: stage.result.theta.len(),
             method: stage.method.to_string(),
             value: stage.result.evaluation.value,
+            compared_with,
             difference_standard_error,
             kept,
             steps: stage.result.steps,

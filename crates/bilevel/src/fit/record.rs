@@ -98,9 +98,12 @@ pub struct StageRecord {
     pub method: String,
     /// Best criterion of the stage.
     pub value: f64,
+    /// The criterion of the best earlier stage, which this one had to improve on; `None` for the first.
+    #[serde(default)]
+    pub compared_with: Option<f64>,
     /// Standard error of the *difference* to the best earlier stage (paired over samples); 0 for the first.
     pub difference_standard_error: f64,
-    /// Whether the climb kept it.
+    /// Whether it is the answer: the climb kept it, and no later stage in its place.
     pub kept: bool,
     /// Outer steps.
     pub steps: usize,
@@ -155,7 +158,7 @@ pub struct CertificateRecord {
     /// Relative duality gap of the final fit: its objective is within this, times the objective at zero, of the smallest possible.
     #[serde(with = "crate::serde_float")]
     pub relative_gap: f64,
-    /// Norm of the projected hypergradient at the answer.
+    /// Norm of the projected hypergradient at the answer: without the entries that would leave the box.
     #[serde(with = "crate::serde_float")]
     pub hypergradient_norm: f64,
     /// Bound on the error of the hypergradient from inexact solves.
@@ -173,6 +176,33 @@ pub struct CertificateRecord {
     pub stationarity_tolerance: f64,
     /// The searched interval of λ, where λ was searched globally.
     pub lambda_range: Option<(f64, f64)>,
+    /// Number of parameters that rest on an edge of the values they may take.
+    #[serde(default)]
+    pub n_at_edges: usize,
+    /// The first [`EdgeRecord::NAMED`] of them.
+    #[serde(default)]
+    pub at_edges: Vec<EdgeRecord>,
+}
+
+/// A parameter on an edge of the values it may take: beyond it nothing was searched, so there the answer is the best of what was allowed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EdgeRecord {
+    /// Its name.
+    pub parameter: String,
+    /// Whether it is the upper edge.
+    pub largest: bool,
+}
+
+impl EdgeRecord {
+    /// So many are named.
+    pub const NAMED: usize = 5;
+}
+
+impl std::fmt::Display for EdgeRecord {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let edge = if self.largest { "largest" } else { "smallest" };
+        write!(f, "{} at the {edge} value allowed", self.parameter)
+    }
 }
 
 impl CertificateRecord {

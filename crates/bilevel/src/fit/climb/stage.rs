@@ -11,7 +11,7 @@ use super::{Climb, Maps, Method, Stage};
 use crate::fit::family::Family;
 use crate::fit::observer::WarmStart;
 use crate::fit::replay::Journaled;
-use crate::fit::{CurvePoint, Verdict, WeightsKind, certify};
+use crate::fit::{CurvePoint, EdgeRecord, Verdict, WeightsKind, certify};
 
 impl<'a, F: Family<'a>> Climb<'_, 'a, '_, F> {
     /// A stage that may be the answer: with its verdict.
@@ -26,9 +26,15 @@ impl<'a, F: Family<'a>> Climb<'_, 'a, '_, F> {
         let (mut stage, of_final) = self.stage_without_verdict(name, kind, maps, method, start)?;
         let OuterResult { theta, evaluation, .. } = &stage.result;
         let verdict = match stage.one_sided {
-            Some(slopes) => certify::between(slopes, evaluation),
+            Some(slopes) => certify::between(slopes, &stage.at_edges, evaluation),
             None => certify::verdict(&mut self.objective, theta, evaluation),
         };
+        stage.edges = stage
+            .at_edges
+            .iter()
+            .take(EdgeRecord::NAMED)
+            .map(|&(k, largest)| EdgeRecord { parameter: of_final.parameter_name(k), largest })
+            .collect();
         stage.verdict = verdict.named(of_final.as_ref());
         Ok(stage)
     }
@@ -102,6 +108,7 @@ impl<'a, F: Family<'a>> Climb<'_, 'a, '_, F> {
             Evaluation { value: evaluation.value - self.objective.pull_value(&result.theta), ..evaluation };
         self.last_solutions = self.objective.solutions().map(WarmStart::new).collect();
         let of_splits = self.objective.hyperparameters(&result.theta);
+        let at_edges = certify::at_edges(&result.theta, &self.objective.bounds());
         let stage = Stage {
             kind,
             hyperparameters: of_final.hyperparameters(&result.theta),
@@ -110,6 +117,8 @@ impl<'a, F: Family<'a>> Climb<'_, 'a, '_, F> {
             of_splits,
             method: label,
             one_sided,
+            at_edges,
+            edges: Vec::new(),
             verdict: Verdict::Unknown { reason: "not asked for".to_string() },
         };
         Ok((stage, of_final))
