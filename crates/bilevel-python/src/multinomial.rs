@@ -15,6 +15,9 @@ pub(crate) struct MultinomialFit {
     fit: bilevel::fit::MultinomialFit,
 }
 
+/// Model and record as JSON, weights.
+type Pickled<'py> = (String, Bound<'py, PyArray1<f64>>);
+
 #[pymethods]
 impl MultinomialFit {
     /// Coefficients in the units of the data, of shape (K, p).
@@ -43,9 +46,7 @@ impl MultinomialFit {
     }
 
     /// For pickle: what [`MultinomialFit::restore`] takes. Weights are no part of the JSON of a fit.
-    fn __reduce__<'py>(
-        slf: &Bound<'py, Self>,
-    ) -> PyResult<(Bound<'py, PyAny>, (String, Bound<'py, PyArray1<f64>>))> {
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, Pickled<'py>)> {
         let fit = &slf.get().fit;
         let json = serde_json::to_string(fit).map_err(unreadable)?;
         let weights = PyArray1::from_slice(slf.py(), &fit.feature_weights);

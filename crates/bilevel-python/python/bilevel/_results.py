@@ -201,7 +201,11 @@ class OuterStep:
         fields: dict[str, Any] = json.loads(record) if isinstance(record, str) else dict(record)
         fields["lambda_"] = fields.pop("lambda")
         for name in ("value", "standard_error", "gradient_error_bound", "relative_gap"):
-            fields[name] = number(fields[name])
+            if fields[name] is None:
+                fields[name] = float("inf")
         if fields["gradient_norm"] is None:
             fields["gradient_norm"] = float("nan")
-        return cls(**fields)
+        # A frozen dataclass's own way sets its fields one by one; a fit has hundreds of steps.
+        step = object.__new__(cls)
+        step.__dict__.update(fields)
+        return step

@@ -14,7 +14,7 @@ pub enum LossKind {
     Auto,
     /// ½(b−z)².
     Squared,
-    /// log(1+e^{−bz}).
+    /// log(1+e^{−bz}); for more than two classes log Σ_k e^{z_k} − z_b.
     Logistic,
 }
 
