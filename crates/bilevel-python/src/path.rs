@@ -126,7 +126,10 @@ impl Walk {
             let start = last.take();
             let (solution, tangent) = job::in_pool(|| {
                 let solution = problem.solve(&at, start, self.accuracy)?;
-                let tangent = problem.tangent(&at, &solution, direction)?;
+                let tangent = match problem.tangent(&at, &solution, direction) {
+                    Err(Error::AdjointSolve { .. }) => nowhere(&solution),
+                    tangent => tangent?,
+                };
                 Ok((solution, tangent))
             })?;
             points.push(Point {
@@ -152,6 +155,12 @@ impl Walk {
         let steps = self.count.saturating_sub(1).max(1) as f64;
         Ok((0..self.count).map(|k| largest * self.smallest.powf(k as f64 / steps)).collect())
     }
+}
+
+/// The derivative of a solution that has none, because columns of its support are dependent: NaN on the support.
+fn nowhere(solution: &Solution) -> Tangent {
+    let coefficients = solution.support().into_iter().filter_map(|j| Some((u32::try_from(j).ok()?, f64::NAN)));
+    Tangent { coefficients: coefficients.collect(), intercept: f64::NAN }
 }
 
 fn told(py: Python<'_>, points: Vec<Point>) -> Path<'_> {

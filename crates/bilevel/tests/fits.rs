@@ -373,3 +373,53 @@ fn a_strong_pull_leaves_one_weight_for_each_group() {
     // What is recorded is the criterion, without the pull.
     assert!(free_value <= pulled_value && pulled_value < 2.0 * free_value, "{free_value} {pulled_value}");
 }
+
+/// A regression on `n` rows with correlated columns and little noise; its target times `scale` plus `offset`.
+fn nearly_exact(noise: f64, scale: f64, offset: f64) -> Dataset {
+    let shape = synthetic::Shape { n_samples: 80, n_features: 15, n_informative: 5 };
+    let mut data = synthetic::regression(shape, 1.0 / noise, 3).unwrap().data;
+    let target: Vec<f64> = data.target.values().iter().map(|b| scale * b + offset).collect();
+    data.target = Target::Real(target);
+    data
+}
+
+#[test]
+fn the_climb_does_not_depend_on_the_unit_of_the_target() {
+    let settings = FitSettings::default();
+    let of = |scale: f64| {
+        fit(FitInput::new("scaled", &nearly_exact(0.3, scale, 0.0), &settings), &mut Silent).unwrap()
+    };
+    let (plain, scaled) = (of(1.0), of(1e5));
+    assert_ne!(plain.record.weights.kind, WeightsKind::Scalar, "the example climbs");
+    assert_eq!(plain.record.weights.kind, scaled.record.weights.kind);
+    assert_eq!(plain.model.support, scaled.model.support);
+    let ratio = scaled.record.criterion.value / (1e10 * plain.record.criterion.value);
+    assert!((ratio - 1.0).abs() < 1e-6, "{ratio}");
+}
+
+#[test]
+fn the_curve_of_nearly_exact_data_is_that_of_exact_solves() {
+    let data = nearly_exact(1e-3, 1.0, 0.0);
+    let settings = FitSettings { weights: WeightsKind::Scalar, ..FitSettings::default() };
+    let searched = fit(FitInput::new("searched", &data, &settings), &mut Silent).unwrap();
+    let grid = searched.record.curve.iter().map(|point| point.lambda).collect();
+    let settings = FitSettings { grid: Some(grid), tolerance: 1e-14, ..settings };
+    let exact = fit(FitInput::new("exact", &data, &settings), &mut Silent).unwrap();
+    for (found, exact) in searched.record.curve.iter().zip(&exact.record.curve) {
+        let error = (found.value / exact.value - 1.0).abs();
+        assert!(error < 0.03, "λ = {}: {} is not {}", found.lambda, found.value, exact.value);
+    }
+    assert!(searched.record.criterion.value <= exact.record.criterion.value * (1.0 + 1e-6));
+}
+
+#[test]
+fn a_target_far_from_zero_is_fitted_like_one_around_it() {
+    let settings = FitSettings { weights: WeightsKind::Scalar, ..FitSettings::default() };
+    let of = |offset: f64| {
+        fit(FitInput::new("far", &nearly_exact(0.3, 1.0, offset), &settings), &mut Silent).unwrap()
+    };
+    let (near, far) = (of(0.0), of(1e7));
+    assert!(far.record.certificate.relative_gap < 1e-6);
+    assert!((far.record.criterion.value / near.record.criterion.value - 1.0).abs() < 1e-5);
+    assert_eq!(near.model.support, far.model.support);
+}

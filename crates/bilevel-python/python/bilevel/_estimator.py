@@ -40,6 +40,10 @@ def a_number(name: str, value: Any, *, whole: bool = False) -> Any:
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, kinds):
         wanted = "a whole number" if whole else "a number"
         raise ValueError(f"setting `{name}`: found {value!r}; expected {wanted}")
+    if not whole and not np.isfinite(value):
+        raise ValueError(f"setting `{name}`: found {value!r}; expected a finite number")
+    if whole and abs(int(value)) >= 2**63:
+        raise ValueError(f"setting `{name}`: found {value!r}; expected a number below 2**63")
     return int(value) if whole else float(value)
 
 
@@ -106,7 +110,9 @@ class LearnedModel(Shown, BaseEstimator):  # type: ignore[misc]
             "intercept": bool(self.fit_intercept),
             "max_outer": a_number("max_outer", self.max_outer, whole=True),
             "tolerance": a_number("tol", self.tol),
-            "time_limit": None if self.time_limit is None else a_number("time_limit", self.time_limit),
+            "time_limit": None
+            if self.time_limit in (None, np.inf)
+            else a_number("time_limit", self.time_limit),
             "threads": threads(self.n_jobs),
         }
         if self.grid is not None:

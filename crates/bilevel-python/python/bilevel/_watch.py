@@ -33,7 +33,7 @@ class Watch:
         state = OuterStep._from_record(step)
         if self.progress is not None:
             self.progress.step(state)
-        if self.callback is not None and self.callback(state) is True:
+        if self.callback is not None and self.callback(state):
             self.stopped = True
         return self.stopped
 

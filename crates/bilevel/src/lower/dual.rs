@@ -19,6 +19,9 @@ use crate::penalty::Penalty;
 pub(super) struct DualPoint<'a> {
     pub(super) sample_weights: &'a [f64],
     pub(super) targets: &'a [f64],
+    /// Is subtracted from every target, which changes nothing where f depends on b − z alone and Σ s_i u_i = 0, but saves the digits of targets far
+    /// from zero.
+    pub(super) center: f64,
     /// f'(b_i, z_i).
     pub(super) derivatives: &'a [f64],
     /// Aᵀ(s∘f').
@@ -67,7 +70,7 @@ impl DualPoint<'_> {
         let mut sum = 0.0;
         for ((&s, &b), &u) in self.sample_weights.iter().zip(self.targets).zip(self.derivatives) {
             if s != 0.0 {
-                sum -= s * loss.conjugate(b, t * u);
+                sum -= s * loss.conjugate(b - self.center, t * u);
             }
         }
         sum

@@ -283,9 +283,11 @@ impl<'a, D: DesignMatrix, L: Loss, P: Penalty> SparseGlm<'a, D, L, P> {
     pub(crate) fn gap(&self, hyperparameters: &Hyperparameters, solution: &Solution) -> f64 {
         let derivatives: Vec<f64> =
             self.targets.iter().zip(&solution.predictor).map(|(&b, &z)| self.loss.derivative(b, z)).collect();
+        let is_squared = L::MAX_THIRD_DERIVATIVE == 0.0;
         let point = DualPoint {
             sample_weights: self.sample_weights,
             targets: self.targets,
+            center: if is_squared && self.intercept { self.null.intercept } else { 0.0 },
             derivatives: &derivatives,
             correlations: &solution.correlations,
             lambda: &hyperparameters.lambda,

@@ -1,6 +1,7 @@
 //! The box l ≤ θ ≤ u, its projection P, and the measures of stationarity that come with it.
 //!
-//! θ is stationary for a smooth Φ in the box exactly if P(θ − ∇Φ) = θ; ‖P(θ − h) − θ‖ is the measure used everywhere.
+//! θ is stationary for a smooth Φ in the box exactly if P(θ − ∇Φ/s) = θ, whatever s > 0; s‖P(θ − h/s) − θ‖ with the scale s of Φ is the measure
+//! used everywhere. Without the scale it would be no more than the width of the box, however steep Φ is.
 
 use super::Objective;
 use crate::{Error, Result};
@@ -120,10 +121,11 @@ impl Bounds {
         theta.iter().zip(direction).enumerate().map(|(i, (&x, &d))| self.clamp(i, x + t * d)).collect()
     }
 
-    /// ‖P(θ − h) − θ‖.
+    /// s‖P(θ − h/s) − θ‖ for a function of scale s > 0: ‖h‖ far from the bounds.
     #[must_use]
-    pub fn projected_gradient_norm(&self, theta: &[f64], gradient: &[f64]) -> f64 {
-        norm(theta.iter().zip(gradient).enumerate().map(|(i, (&x, &h))| self.clamp(i, x - h) - x))
+    pub fn projected_gradient_norm(&self, theta: &[f64], gradient: &[f64], scale: f64) -> f64 {
+        let move_of = |i: usize, x: f64, h: f64| self.clamp(i, x - h / scale) - x;
+        scale * norm(theta.iter().zip(gradient).enumerate().map(|(i, (&x, &h))| move_of(i, x, h)))
     }
 
     /// Whether a move of θ_i along `d` would leave the box at once.
@@ -161,9 +163,11 @@ mod tests {
     #[test]
     fn a_gradient_that_points_out_of_the_box_does_not_count() {
         let bounds = Bounds::new(vec![0.0, f64::NEG_INFINITY], vec![1.0, f64::INFINITY]).unwrap();
-        assert_eq!(bounds.projected_gradient_norm(&[0.0, 3.0], &[5.0, 0.0]), 0.0);
-        assert_eq!(bounds.projected_gradient_norm(&[1.0, 3.0], &[0.25, 0.0]), 0.25);
-        assert_eq!(bounds.projected_gradient_norm(&[0.5, 3.0], &[-4.0, 0.0]), 0.5);
+        assert_eq!(bounds.projected_gradient_norm(&[0.0, 3.0], &[5.0, 0.0], 1.0), 0.0);
+        assert_eq!(bounds.projected_gradient_norm(&[1.0, 3.0], &[0.25, 0.0], 1.0), 0.25);
+        assert_eq!(bounds.projected_gradient_norm(&[0.5, 3.0], &[-4.0, 0.0], 1.0), 0.5);
+        // The same function in a unit a thousand times smaller.
+        assert_eq!(bounds.projected_gradient_norm(&[0.5, 3.0], &[-4000.0, 0.0], 1000.0), 500.0);
         assert_eq!(bounds.free_gradient(&[0.0, 3.0], &[5.0, 2.0]), vec![0.0, 2.0]);
         assert_eq!(bounds.free_gradient(&[0.0, 3.0], &[-5.0, 2.0]), vec![-5.0, 2.0]);
     }

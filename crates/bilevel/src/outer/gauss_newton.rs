@@ -52,7 +52,7 @@ pub struct GaussNewtonSettings {
     pub patience: usize,
     /// Relative improvement of a step that counts as one; default 1e-6.
     pub plateau: f64,
-    /// Ends where ‖P(θ−h)−θ‖ is at most this times |Φ(start)|; default 1e-7.
+    /// Ends where the projected gradient, s‖P(θ−h/s)−θ‖ with s = |Φ(start)|, is at most this times |Φ(start)|; default 1e-7.
     pub stationarity: f64,
 }
 

@@ -58,7 +58,7 @@ pub struct LbfgsSettings {
     pub patience: usize,
     /// Relative improvement of a step that counts as one; default 1e-10.
     pub plateau: f64,
-    /// Ends where ‖P(θ−h)−θ‖ is at most this times |Φ(start)|; default 1e-8.
+    /// Ends where the projected gradient, s‖P(θ−h/s)−θ‖ with s = |Φ(start)|, is at most this times |Φ(start)|; default 1e-8.
     pub stationarity: f64,
 }
 

@@ -211,7 +211,7 @@ pub struct Progress<'a> {
     pub theta: &'a [f64],
     /// Φ there.
     pub evaluation: &'a Evaluation,
-    /// ‖P(θ−h)−θ‖ there, with P the projection to the box; NaN if the method did not ask for the gradient.
+    /// s‖P(θ−h/s)−θ‖ there, with P the projection to the box and s = |Φ(start)|; NaN if the method did not ask for the gradient.
     pub gradient_norm: f64,
     /// Trust radius or step length, where the method has one.
     pub radius: Option<f64>,

@@ -21,8 +21,10 @@ use super::{AccuracySchedule, Evaluation, Monitor, Objective, OuterOptimizer, Ou
 use crate::hypergradient::Selection;
 use crate::{Error, Result};
 
-/// Improvements below this are never asked for, whatever the scale of Φ.
-const ABSOLUTE_TOLERANCE: f64 = 1e-12;
+/// Improvements below this part of the largest value are never asked for, however near Φ comes to zero.
+const SMALLEST_IMPROVEMENT: f64 = 1e-12;
+/// The walk solves the lower level to this part of the criterion: a gap of g changes a criterion of Φ by about √(Φg).
+const WALK_GAP: f64 = 1e-4;
 
 /// When the walk down the grid ends before the lower end of the interval.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -179,7 +181,14 @@ impl ScalarSearch {
         let start = search.bounds.project(start).first().copied();
         let mut turn = TurnDetector::new(self.settings.early_stop);
         for &theta in grid {
-            let (evaluation, told) = curve.evaluate(search, theta, None, false)?;
+            let (mut evaluation, mut told) = curve.evaluate(search, theta, None, false)?;
+            // The gap is relative to the objective without features, of which the criterion may be a millionth.
+            while evaluation.relative_gap * curve.largest() > WALK_GAP * evaluation.value.abs()
+                && told.is_continue()
+                && search.accuracy.tighten()
+            {
+                (evaluation, told) = curve.evaluate(search, theta, None, false)?;
+            }
             if start == Some(theta) {
                 curve.mark_start(search, theta);
             }
@@ -225,7 +234,8 @@ impl ScalarSearch {
     /// The bracket to split and where: one that promises an improvement by its models, else one that could hide one.
     fn next_split(&self, search: &Search<'_>, curve: &Curve, brackets: &[Bracket]) -> Option<(usize, f64)> {
         let best = search.best_value();
-        let below = |tolerance: f64| best - tolerance * best.abs() - ABSOLUTE_TOLERANCE;
+        let negligible = SMALLEST_IMPROVEMENT * curve.largest();
+        let below = |tolerance: f64| best - tolerance * best.abs() - negligible;
         let promise = |bracket: &Bracket| bracket.predicted_value() - curve.slack(search, bracket);
         let caution = |bracket: &Bracket| bracket.cautious_bound().0 - curve.slack(search, bracket);
         lowest(brackets, promise, below(self.settings.tolerance))
@@ -308,6 +318,12 @@ impl Curve {
             Err(k) => self.samples.insert(k, sample),
         }
         Ok((evaluation, told))
+    }
+
+    /// The largest |Φ| so far.
+    fn largest(&self) -> f64 {
+        let values = self.samples.iter().map(|sample| sample.point.evaluation.value.abs());
+        values.filter(|value| value.is_finite()).fold(0.0, f64::max)
     }
 
     fn mark_start(&self, search: &mut Search<'_>, theta: f64) {

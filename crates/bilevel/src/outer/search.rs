@@ -206,12 +206,14 @@ impl<'a> Search<'a> {
         self.start = None;
     }
 
-    /// ‖P(θ−h)−θ‖ at a point; NaN if its gradient was not asked for.
+    /// s‖P(θ−h/s)−θ‖ at a point, s = |Φ(start)|; NaN if its gradient was not asked for.
     pub fn stationarity(&self, point: &Point) -> f64 {
         if point.evaluation.gradient.len() != point.theta.len() {
             return f64::NAN;
         }
-        self.bounds.projected_gradient_norm(&point.theta, &point.evaluation.gradient)
+        let scale = self.stationarity_threshold(1.0);
+        let scale = if scale > 0.0 { scale } else { 1.0 };
+        self.bounds.projected_gradient_norm(&point.theta, &point.evaluation.gradient, scale)
     }
 
     /// Evaluates a point tighter while the error bound of its gradient hides the gradient.
@@ -261,7 +263,7 @@ impl<'a> Search<'a> {
         })
     }
 
-    /// Whether ‖P(θ−h)−θ‖ ≤ `tolerance`·|Φ(start)|.
+    /// Whether s‖P(θ−h/s)−θ‖ ≤ `tolerance`·s, s = |Φ(start)|: whatever the unit of Φ.
     pub fn is_stationary(&self, point: &Point, tolerance: f64) -> bool {
         self.stationarity(point) <= self.stationarity_threshold(tolerance)
     }
