@@ -182,3 +182,9 @@ def test_the_package_lists_what_it_has_and_imports_scikit_learn_late():
         bilevel.nonsense  # noqa: B018
     code = "import sys, bilevel; assert not {'sklearn', 'scipy', 'pandas'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("estimator", [SparseRegressor, SparseClassifier])
+def test_every_parameter_is_described(estimator):
+    for name in estimator().get_params():
+        assert f"\n    {name} : " in estimator.__doc__

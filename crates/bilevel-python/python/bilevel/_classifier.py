@@ -23,9 +23,60 @@ class SparseClassifier(ClassifierMixin, SparseModel):  # type: ignore[misc]
     than two classes one such model is fitted for each class against the rest, or one multinomial model,
     ``-1/n Σ log softmax(W x_i + c)[b_i] + Σ_j λ_j Σ_k |w_kj|``, for all of them.
 
-    Parameters are those of :class:`SparseRegressor`, and ``multi_class``: ``"ovr"`` (one class against the
-    rest) or ``"multinomial"`` (``penalty`` must be ``"l1"`` or ``"elasticnet"``); it makes no difference with
-    two classes. A number for ``cv`` means ``StratifiedKFold`` without shuffling.
+    Parameters
+    ----------
+    penalty : {"l1", "elasticnet", "group"}
+        ``Σ λ_j |w_j|``; the same with a ridge part ``l2/2 ||w||²``; or ``Σ λ_g ||w_g||`` over
+        ``feature_groups``.
+    multi_class : {"ovr", "multinomial"}
+        With more than two classes: a model for each against the rest, or one for all (``penalty`` must be
+        ``"l1"`` or ``"elasticnet"``).
+    weights : {"auto", "scalar", "adaptive", "group", "feature"}
+        What is learned: one λ; two numbers that make λ_j smaller where a first fit found large coefficients;
+        one λ for each group; one for each feature. ``"auto"`` climbs from the first to the last and keeps a
+        step only if it lowers the criterion by more than its standard error.
+    criterion : {"cv", "holdout"}, splitter, or rows
+        What judges the hyperparameters: cross-validation over ``cv``; the log-loss on
+        ``validation_fraction`` of the rows; any scikit-learn splitter; one pair of (training,
+        validation) rows, or a list of such pairs. The final model is fitted on all rows.
+    cv : int, splitter or list of pairs
+        The folds of ``criterion="cv"``, as in scikit-learn: a number means ``StratifiedKFold`` without
+        shuffling, or ``GroupKFold`` if ``fit`` is given groups.
+    validation_fraction : float
+        The fraction of rows that validate with ``criterion="holdout"``.
+    feature_groups : array of length n_features
+        A label for each feature: those with the same label are one group.
+    l2 : float
+        The ridge part of ``penalty="elasticnet"``; ``None`` learns it.
+    standardize : bool
+        Scale features to unit standard deviation (without a copy); coefficients are in the units of the data.
+    fit_intercept : bool
+        Fit an intercept, which is never penalized.
+    outer : {"auto", "scalar", "ntrba", "nba", "lbfgs", "gauss-newton", "grid"}
+        The method that moves the hyperparameters. The default is right for nearly everybody; the others are
+        for comparing methods: ``"scalar"`` (a global search) takes one number to learn, ``"grid"`` one or
+        two, the others descend from a starting point. ``outer="scalar"`` is a method;
+        ``weights="scalar"`` says that one λ is learned.
+    policy : {"self-consistent", "descent-aligned", "null", "all"}
+        Which coefficients exactly at the edge of the support take part in the derivative. The default is
+        right for nearly everybody; the others are for studying kinks: those that a descent step would let
+        in, none, or all of them.
+    grid : array
+        Values of λ to choose from, instead of a search; ``weights="auto"`` then means ``"scalar"``.
+    max_outer : int
+        The largest number of outer steps in each stage.
+    tol : float
+        Relative duality gap of the final fit.
+    time_limit : float
+        Seconds after which the search ends with the best answer so far.
+    n_jobs : int
+        Threads; ``None`` takes all cores, but one in a worker of joblib.
+    random_state : int, RandomState instance or None
+        Draws the rows of ``criterion="holdout"``.
+    callback : callable
+        Is called with an :class:`OuterStep` after each outer step; returning ``True`` ends the search.
+    verbose : bool
+        Show progress, with tqdm if it is installed.
 
     Attributes
     ----------

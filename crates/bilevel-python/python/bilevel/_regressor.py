@@ -110,9 +110,14 @@ class SparseRegressor(LinearRegressor, SparseModel):
     fit_intercept : bool
         Fit an intercept, which is never penalized.
     outer : {"auto", "scalar", "ntrba", "nba", "lbfgs", "gauss-newton", "grid"}
-        The method that moves the hyperparameters.
+        The method that moves the hyperparameters. The default is right for nearly everybody; the others are
+        for comparing methods: ``"scalar"`` (a global search) takes one number to learn, ``"grid"`` one or
+        two, the others descend from a starting point. ``outer="scalar"`` is a method;
+        ``weights="scalar"`` says that one λ is learned.
     policy : {"self-consistent", "descent-aligned", "null", "all"}
-        Which coefficients at the edge of the support take part in the derivative.
+        Which coefficients exactly at the edge of the support take part in the derivative. The default is
+        right for nearly everybody; the others are for studying kinks: those that a descent step would let
+        in, none, or all of them.
     grid : array
         Values of λ to choose from, instead of a search; ``weights="auto"`` then means ``"scalar"``.
     max_outer : int

@@ -36,7 +36,10 @@ class RidgeRegressor(LinearRegressor):
     fit_intercept : bool
         Fit an intercept, which is never penalized.
     outer : {"auto", "scalar", "ntrba", "nba", "lbfgs", "gauss-newton", "grid"}
-        The method that moves the hyperparameters.
+        The method that moves the hyperparameters. The default is right for nearly everybody; the others are
+        for comparing methods: ``"scalar"`` (a global search) takes one number to learn, ``"grid"`` one or
+        two, the others descend from a starting point. ``outer="scalar"`` is a method;
+        ``weights="scalar"`` says that one λ is learned.
     grid : array
         Values of λ to choose from, instead of a search; ``weights="auto"`` then means ``"scalar"``.
     max_outer, tol, time_limit, n_jobs, random_state, callback, verbose
