@@ -83,7 +83,7 @@ class SparseClassifier(ClassifierMixin, SparseModel):  # type: ignore[misc]
     classes_ : ndarray of shape (n_classes,)
     coef_ : ndarray of shape (1, n_features) for two classes, else (n_classes, n_features)
     intercept_ : ndarray of shape (1,) or (n_classes,)
-    lambda_, l2_, criterion_curve_, certificate_, history_
+    lambda_, l2_, criterion_curve_, certificate_, history_, stage_, stages_
         As in :class:`SparseRegressor`; with several models, one for each class, ``lambda_`` and ``l2_`` are
         arrays, the others lists, with an entry for each.
     criterion_value_ : float
@@ -202,12 +202,15 @@ class SparseClassifier(ClassifierMixin, SparseModel):  # type: ignore[misc]
             raise RuntimeError(
                 f"stopped after {len(fits)} of {n_classes} classes; there is no answer for the others"
             )
-        self._tell([Told(fit) for fit in fits])
+        told = [Told(fit) for fit in fits]
+        self._tell(told)
         self._fits = fits
+        for one, label in zip(told, self.classes_ if len(told) > 1 else [None], strict=True):
+            one.warn(self, None if label is None else str(label))
         return self
 
     def _tell(self, told: list[Told]) -> None:
-        """Sets the fitted attributes, and warns of searches that were cut short."""
+        """Sets the fitted attributes."""
         self.coef_: NDArray[np.float64] = np.vstack([one.coef for one in told])
         self.intercept_: NDArray[np.float64] = np.hstack([one.intercept for one in told])
         self.criterion_value_ = float(np.mean([one.criterion_value for one in told]))
@@ -219,6 +222,8 @@ class SparseClassifier(ClassifierMixin, SparseModel):  # type: ignore[misc]
             self.criterion_curve_: Any = one.criterion_curve
             self.certificate_: Any = one.certificate
             self.history_: Any = one.history
+            self.stage_: Any = one.stage.name
+            self.stages_: Any = one.stages
         else:
             scalar = all(isinstance(one.lambda_, float) for one in told)
             self.lambda_ = np.array([one.lambda_ if scalar else one.feature_weights for one in told])
@@ -226,8 +231,8 @@ class SparseClassifier(ClassifierMixin, SparseModel):  # type: ignore[misc]
             self.criterion_curve_ = [one.criterion_curve for one in told]
             self.certificate_ = [one.certificate for one in told]
             self.history_ = [one.history for one in told]
-        for one in told:
-            one.warn(self)
+            self.stage_ = [one.stage.name for one in told]
+            self.stages_ = [one.stages for one in told]
 
     def decision_function(self, X: Any) -> NDArray[np.float64]:
         """Log-odds of the second class; with more than two, of each class against the rest.

@@ -56,6 +56,8 @@ class LinearRegressor(RegressorMixin, LearnedModel):  # type: ignore[misc]
         self.certificate_ = told.certificate
         self.history_ = told.history
         self.n_iter_ = told.n_steps
+        self.stage_ = told.stage.name
+        self.stages_ = told.stages
         self._fits = [fit]
         told.warn(self)
         return self
@@ -153,6 +155,10 @@ class SparseRegressor(LinearRegressor, SparseModel):
     history_ : list of OuterStep
     n_iter_ : int
         Outer steps over all stages.
+    stage_ : str
+        The stage that was kept, such as ``"adaptive, round 1"``.
+    stages_ : list of Stage
+        All stages, in their order: the name, how many hyperparameters, the criterion, whether it was kept.
     n_features_in_ : int
     feature_names_in_ : ndarray of shape (n_features,)
 

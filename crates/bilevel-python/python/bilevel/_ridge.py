@@ -52,7 +52,7 @@ class RidgeRegressor(LinearRegressor):
     lambda_ : float, or ndarray of shape (n_features,)
         The learned λ (of standardized features, if ``standardize``), or the parameter of each feature in the
         units of the data.
-    criterion_value_, criterion_curve_, certificate_, history_, n_iter_
+    criterion_value_, criterion_curve_, certificate_, history_, n_iter_, stage_, stages_
         As in :class:`SparseRegressor`.
     n_features_in_ : int
     feature_names_in_ : ndarray of shape (n_features,)
