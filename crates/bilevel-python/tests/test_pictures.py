@@ -20,6 +20,7 @@ from sklearn import config_context
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris, make_regression
 from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LinearRegression
 
 TABLE, y = load_diabetes(return_X_y=True, as_frame=True)
 ONE = SparseRegressor(weights="scalar").fit(TABLE, y)
@@ -186,6 +187,12 @@ def test_pictures_go_where_they_are_told(draw):
         draw(SparseRegressor())
 
 
+@pytest.mark.parametrize("wrong", [3, LinearRegression().fit(TABLE, y)])
+def test_what_is_no_model_of_ours_is_a_type_error(wrong):
+    with pytest.raises(TypeError, match="expected a fitted estimator of bilevel"):
+        plot.criterion(wrong)
+
+
 def test_plot_is_three_panels():
     axes = ONE.plot()
     assert len(axes) == 3
@@ -284,7 +291,7 @@ def test_a_pickled_model_writes_the_same_report(tmp_path):
 
 def test_a_report_is_written_whole_or_not_at_all(tmp_path):
     (tmp_path / "file").write_text("x")
-    with pytest.raises(OSError, match="nowhere"):
+    with pytest.raises(FileNotFoundError, match=r"no such directory to write to: .*nowhere'$"):
         ONE.report(tmp_path / "nowhere" / "out.html")
     with pytest.raises(OSError, match="folder"):
         (tmp_path / "folder").mkdir()

@@ -138,10 +138,17 @@ class LearnedModel(Shown, BaseEstimator):  # type: ignore[misc]
         """
         settings = self._settings(loss)
         labels = self.feature_groups
+        for name in ("penalty", "weights"):
+            if labels is None and getattr(self, name, None) == "group":
+                raise ValueError(
+                    "setting `feature_groups`: found None; expected a label for each feature, "
+                    f'which {name}="group" needs'
+                )
         feature_groups = None if labels is None else group_numbers(labels, X.shape[1])
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-        matrix = to_matrix(X)
+        names = getattr(self, "feature_names_in_", None)
+        matrix = to_matrix(X, names)
         splits = row_splits(
             self.criterion,
             X,
@@ -152,7 +159,6 @@ class LearnedModel(Shown, BaseEstimator):  # type: ignore[misc]
             classifier=loss == "logistic",
             random_state=self.random_state,
         )
-        names = getattr(self, "feature_names_in_", None)
         fits: list[_core.Fit | _core.MultinomialFit] = []
         for number, target in enumerate(targets):
             label = type(self).__name__ + (f" {number + 1}/{len(targets)}" if len(targets) > 1 else "")

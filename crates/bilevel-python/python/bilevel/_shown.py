@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from html import escape
 from pathlib import Path
@@ -76,6 +77,8 @@ class Shown:
 def write_atomically(path: Path, text: str) -> Path:
     """Writes a text, whole or not at all; a link stays a link, and what it points to is replaced."""
     destination = Path(os.path.realpath(path))
+    if not destination.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "no such directory to write to", str(path.parent))
     temporary = destination.with_name(f".{destination.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("x", encoding="utf-8") as file:

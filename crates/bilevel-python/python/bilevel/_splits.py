@@ -30,6 +30,12 @@ def row_splits(
     random_state: Any,
 ) -> list[tuple[Rows, Rows]]:
     """The (training, validation) rows that a criterion asks for."""
+    for name, value in (("criterion", criterion), ("cv", cv)):
+        if isinstance(value, type):
+            raise TypeError(
+                f"setting `{name}`: found the class {value.__name__}; expected an object of it, "
+                f"{value.__name__}(...)"
+            )
     if isinstance(criterion, str):
         if criterion == "holdout":
             splitter = _holdout(validation_fraction, groups, classifier, random_state)

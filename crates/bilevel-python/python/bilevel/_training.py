@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.utils.validation import (
     _check_sample_weight,
+    _get_feature_names,
     check_array,
     check_consistent_length,
     column_or_1d,
@@ -70,6 +71,7 @@ def training(X: Any, y: Any, *, loss: str, penalty: str, feature_groups: Any, sa
     """Check the input of a training problem."""
     one_of("loss", loss, ("squared", "logistic"))
     one_of("penalty", penalty, ("l1", "elasticnet", "group"))
+    names = _get_feature_names(X)
     X = check_array(refuse_corrupt(X), accept_sparse="csc", dtype=STORAGE, order="F", ensure_all_finite=False)
     classes = loss == "logistic"
     target = _signs(column_or_1d(y)) if classes else _numbers(y)
@@ -81,7 +83,7 @@ def training(X: Any, y: Any, *, loss: str, penalty: str, feature_groups: Any, sa
     if penalty == "group" and feature_groups is None:
         raise ValueError("setting `feature_groups`: found None; expected a label for each feature")
     return Training(
-        matrix=to_matrix(X),
+        matrix=to_matrix(X, names),
         n_samples=X.shape[0],
         n_features=X.shape[1],
         is_sparse=bool(sparse.issparse(X)),

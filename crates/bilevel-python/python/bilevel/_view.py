@@ -53,7 +53,13 @@ def position(model: Any, which: Any) -> int:
     """Which of the model's fits shows the class ``which``."""
     from sklearn.utils.validation import check_is_fitted
 
-    check_is_fitted(model)
+    if hasattr(model, "fit"):
+        check_is_fitted(model)
+    if not hasattr(model, "_fits"):
+        raise TypeError(
+            f"model: found {type(model).__name__}; expected a fitted estimator of bilevel "
+            "(of a pipeline, its step: `pipeline[-1]`)"
+        )
     n_fits = len(model._fits)
     if n_fits == 1:
         if which is not None and which not in list(getattr(model, "classes_", [])):
