@@ -213,6 +213,42 @@ def test_of_several_classes_one_is_shown():
         plot.criterion(ONE, which="a")
 
 
+def test_all_panels_show_the_first_class_and_say_so():
+    axes = KINDS.plot()
+    assert axes[0].figure.get_suptitle() == "class 0 against the rest (which= shows another of 3)"
+    curve = KINDS.criterion_curve_[0]
+    np.testing.assert_array_equal(labelled(axes[0], "one λ for all")[1], curve.value)
+    assert KINDS.plot(2)[0].figure.get_suptitle() == "class 2 against the rest"
+    assert ONE.plot()[0].figure.get_suptitle() == ""
+
+
+def test_halves_of_a_cross_fit_are_grey():
+    ax = plot.history(SparseRegressor().fit(TABLE, y))
+    colours = {line.get_label(): line.get_color() for line in ax.lines}
+    assert colours["halves of a cross-fit (other rows)"] == plot.GREY
+    assert colours["best of the stage"] == plot.BLUE
+    labels = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert labels.count("halves of a cross-fit (other rows)") == 1
+
+
+def test_names_of_stages_and_the_legend_cover_nothing():
+    for penalty in ("l1", "elasticnet"):
+        ax = plot.history(SparseRegressor(penalty).fit(TABLE, y))
+        ax.figure.canvas.draw()
+        places = np.array([text.get_position()[0] for text in ax.texts])
+        assert (np.diff(places) > 0.08).all()
+        assert places.min() >= 0
+        assert places.max() <= 1.25
+        assert ax.get_legend().get_window_extent().y1 < ax.get_window_extent().y0
+
+
+def test_a_path_keeps_the_names_of_a_table():
+    found = bilevel.path(TABLE, y, n_lambdas=5)
+    assert found.feature_names == list(TABLE.columns)
+    assert {text.get_text() for text in plot.path(found).texts} <= set(TABLE.columns)
+    assert bilevel.path(TABLE.to_numpy(), y, n_lambdas=5).feature_names is None
+
+
 def test_a_fit_cut_short_and_a_given_grid_are_drawn():
     short = SparseRegressor(weights="scalar", callback=lambda step: True).fit(TABLE, y)
     grid = SparseRegressor(grid=[0.5, 0.1, 0.02]).fit(TABLE, y)
@@ -240,6 +276,10 @@ except ImportError as error:
     assert run.stdout.strip() == (
         'pictures need matplotlib, which is not installed: pip install "bilevel[plot]"'
     )
+
+
+def test_the_module_lists_its_pictures():
+    assert dir(plot) == ["certificate", "criterion", "history", "path", "weights"]
 
 
 class Balance(HTMLParser):

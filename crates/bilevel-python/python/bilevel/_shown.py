@@ -25,7 +25,7 @@ class Shown:
         Parameters
         ----------
         which : class label, optional
-            The class to show, where each of several has a model of its own.
+            The class to show, where each of several has a model of its own; by default the first.
 
         Returns
         -------

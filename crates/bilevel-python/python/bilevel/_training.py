@@ -28,6 +28,7 @@ class Training:
     """Checked input of a training problem, in the core's terms."""
 
     matrix: Matrix
+    names: Any
     n_samples: int
     n_features: int
     is_sparse: bool
@@ -84,6 +85,7 @@ def training(X: Any, y: Any, *, loss: str, penalty: str, feature_groups: Any, sa
         raise ValueError("setting `feature_groups`: found None; expected a label for each feature")
     return Training(
         matrix=to_matrix(X, names),
+        names=names,
         n_samples=X.shape[0],
         n_features=X.shape[1],
         is_sparse=bool(sparse.issparse(X)),
