@@ -1,10 +1,12 @@
 """Pictures, reports and notebook summaries hold what the model holds."""
 
+import copy
 import pickle
 import subprocess
 import sys
 import warnings
 from html.parser import HTMLParser
+from types import SimpleNamespace
 
 import matplotlib
 
@@ -220,6 +222,21 @@ def test_all_panels_show_the_first_class_and_say_so():
     np.testing.assert_array_equal(labelled(axes[0], "one λ for all")[1], curve.value)
     assert KINDS.plot(2)[0].figure.get_suptitle() == "class 2 against the rest"
     assert ONE.plot()[0].figure.get_suptitle() == ""
+
+
+def test_a_model_of_all_classes_at_once_is_drawn_by_the_size_over_classes_and_has_no_report(tmp_path):
+    (fit,) = MANY._fits
+    both = copy.copy(MANY)
+    both._fits = [
+        SimpleNamespace(
+            record=fit.record, coef=np.vstack([fit.coef, 0 * fit.coef]), feature_weights=fit.feature_weights
+        )
+    ]
+    for ax, same in zip(both.plot(), MANY.plot(), strict=True):
+        for part, expected in zip(data(ax), data(same), strict=True):
+            np.testing.assert_array_equal(part, expected)
+    with pytest.raises(TypeError, match="a multinomial model has none"):
+        both.report(tmp_path / "out.html")
 
 
 def test_halves_of_a_cross_fit_are_grey():

@@ -56,6 +56,11 @@ class Shown:
         """
         number = position(self, which)
         fits: list[Any] = self._fits  # type: ignore[attr-defined]
+        if not hasattr(fits[number], "report"):
+            raise TypeError(
+                'report: a multinomial model has none; multi_class="ovr" has one for each class, '
+                "and plot() draws either"
+            )
         classes = getattr(self, "classes_", None)
         labels = None
         if classes is not None:
