@@ -8,7 +8,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from bilevel import SparseClassifier, SparseRegressor, _core, solve
+from bilevel import Problem, SparseClassifier, SparseRegressor, _core, solve
 from bilevel._matrix import to_matrix
 from scipy import sparse
 from sklearn.model_selection import KFold
@@ -157,6 +157,8 @@ def test_settings_that_are_missing_or_of_a_wrong_kind_are_named():
     for name in ("criterion", "cv"):
         with pytest.raises(TypeError, match=rf"`{name}`: found the class KFold; .* KFold\(\.\.\.\)"):
             SparseRegressor(**{name: KFold}).fit(X, y)
+    with pytest.raises(TypeError, match="`splits`: found the class KFold"):
+        Problem(X, y, splits=KFold)
 
 
 @pytest.mark.filterwarnings("ignore:The least populated class")
