@@ -182,3 +182,23 @@ def test_the_package_lists_what_it_has_and_imports_scikit_learn_late():
         bilevel.nonsense  # noqa: B018
     code = "import sys, bilevel; assert not {'sklearn', 'scipy', 'pandas'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("estimator", [SparseRegressor, SparseClassifier])
+def test_every_parameter_is_described(estimator):
+    for name in estimator().get_params():
+        assert f"\n    {name} : " in estimator.__doc__
+
+
+def test_the_stage_that_was_kept_has_a_name():
+    model = SparseRegressor().fit(X, y)
+    (kept,) = [stage for stage in model.stages_ if stage.kept]
+    assert model.stage_ == kept.name
+    assert kept.value == model.criterion_value_
+    assert kept.n_parameters == 2
+    assert kept.name.startswith("adaptive")
+    assert model.stages_[0].name == "scalar"
+    assert clone(SCALAR).fit(X, y).stage_ == "scalar"
+    kinds = SparseClassifier(weights="scalar").fit(*load_iris(return_X_y=True))
+    assert kinds.stage_ == ["scalar"] * 3
+    assert [[stage.kept for stage in stages] for stages in kinds.stages_] == [[True]] * 3

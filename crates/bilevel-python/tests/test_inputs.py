@@ -8,9 +8,10 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from bilevel import SparseClassifier, SparseRegressor, _core, solve
+from bilevel import Problem, SparseClassifier, SparseRegressor, _core, solve
 from bilevel._matrix import to_matrix
 from scipy import sparse
+from sklearn.model_selection import KFold
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(60, 8)) * (RNG.random((60, 8)) < 0.5)
@@ -134,8 +135,38 @@ def test_arrays_longer_than_their_use_are_cut():
 def test_values_that_are_not_finite_are_named(convert, bad):
     broken = X.copy()
     broken[3, 2] = bad
-    with pytest.raises(ValueError, match=r"row 4, column 3: found (NaN|inf|-inf); expected a finite number"):
-        MODEL.fit(convert(broken), y)
+    place = r"row 3, column 2, counted from 0: found (NaN|inf|-inf); expected a finite number"
+    for attempt in (MODEL.fit, lambda X, y: solve(X, y, 0.1)):
+        with pytest.raises(ValueError, match=place) as caught:
+            attempt(convert(broken), y)
+        assert ("impute" in str(caught.value)) == np.isnan(bad)
+
+
+def test_a_missing_value_is_named_by_its_column():
+    table = pd.DataFrame(X, columns=list("abcdefgh"))
+    table.loc[3, "c"] = np.nan
+    for attempt in (MODEL.fit, lambda X, y: solve(X, y, 0.1)):
+        with pytest.raises(ValueError, match=r"row 3, column 2 \('c'\), counted from 0: found NaN"):
+            attempt(table, y)
+
+
+def test_settings_that_are_missing_or_of_a_wrong_kind_are_named():
+    for name in ("penalty", "weights"):
+        with pytest.raises(ValueError, match=f'`feature_groups`: found None.*which {name}="group" needs'):
+            SparseRegressor(**{name: "group"}).fit(X, y)
+    for name in ("criterion", "cv"):
+        with pytest.raises(TypeError, match=rf"`{name}`: found the class KFold; .* KFold\(\.\.\.\)"):
+            SparseRegressor(**{name: KFold}).fit(X, y)
+    with pytest.raises(TypeError, match="`splits`: found the class KFold"):
+        Problem(X, y, splits=KFold)
+
+
+@pytest.mark.filterwarnings("ignore:The least populated class")
+def test_a_classifier_of_measurements_says_what_they_look_like():
+    with pytest.raises(ValueError, match=r"one class only \(1\.0\)"):
+        SparseClassifier().fit(X, np.ones(60))
+    with pytest.raises(ValueError, match="31 different numbers in 60 rows: for a regression take"):
+        SparseClassifier().fit(X, np.append(np.repeat(np.arange(30.0), 2)[:-1], 100.0))
 
 
 def test_corrupt_indices_are_refused():

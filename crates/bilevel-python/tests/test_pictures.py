@@ -1,10 +1,12 @@
 """Pictures, reports and notebook summaries hold what the model holds."""
 
+import copy
 import pickle
 import subprocess
 import sys
 import warnings
 from html.parser import HTMLParser
+from types import SimpleNamespace
 
 import matplotlib
 
@@ -20,6 +22,7 @@ from sklearn import config_context
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris, make_regression
 from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LinearRegression
 
 TABLE, y = load_diabetes(return_X_y=True, as_frame=True)
 ONE = SparseRegressor(weights="scalar").fit(TABLE, y)
@@ -186,6 +189,12 @@ def test_pictures_go_where_they_are_told(draw):
         draw(SparseRegressor())
 
 
+@pytest.mark.parametrize("wrong", [3, LinearRegression().fit(TABLE, y)])
+def test_what_is_no_model_of_ours_is_a_type_error(wrong):
+    with pytest.raises(TypeError, match="expected a fitted estimator of bilevel"):
+        plot.criterion(wrong)
+
+
 def test_plot_is_three_panels():
     axes = ONE.plot()
     assert len(axes) == 3
@@ -204,6 +213,57 @@ def test_of_several_classes_one_is_shown():
     np.testing.assert_array_equal(labelled(plot.criterion(KINDS, which=2), "one λ for all")[1], curve.value)
     with pytest.raises(ValueError, match="there is one model only"):
         plot.criterion(ONE, which="a")
+
+
+def test_all_panels_show_the_first_class_and_say_so():
+    axes = KINDS.plot()
+    assert axes[0].figure.get_suptitle() == "class 0 against the rest (which= shows another of 3)"
+    curve = KINDS.criterion_curve_[0]
+    np.testing.assert_array_equal(labelled(axes[0], "one λ for all")[1], curve.value)
+    assert KINDS.plot(2)[0].figure.get_suptitle() == "class 2 against the rest"
+    assert ONE.plot()[0].figure.get_suptitle() == ""
+
+
+def test_a_model_of_all_classes_at_once_is_drawn_by_the_size_over_classes_and_has_no_report(tmp_path):
+    (fit,) = MANY._fits
+    both = copy.copy(MANY)
+    both._fits = [
+        SimpleNamespace(
+            record=fit.record, coef=np.vstack([fit.coef, 0 * fit.coef]), feature_weights=fit.feature_weights
+        )
+    ]
+    for ax, same in zip(both.plot(), MANY.plot(), strict=True):
+        for part, expected in zip(data(ax), data(same), strict=True):
+            np.testing.assert_array_equal(part, expected)
+    with pytest.raises(TypeError, match="a multinomial model has none"):
+        both.report(tmp_path / "out.html")
+
+
+def test_halves_of_a_cross_fit_are_grey():
+    ax = plot.history(SparseRegressor().fit(TABLE, y))
+    colours = {line.get_label(): line.get_color() for line in ax.lines}
+    assert colours["halves of a cross-fit (other rows)"] == plot.GREY
+    assert colours["best of the stage"] == plot.BLUE
+    labels = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert labels.count("halves of a cross-fit (other rows)") == 1
+
+
+def test_names_of_stages_and_the_legend_cover_nothing():
+    for penalty in ("l1", "elasticnet"):
+        ax = plot.history(SparseRegressor(penalty).fit(TABLE, y))
+        ax.figure.canvas.draw()
+        places = np.array([text.get_position()[0] for text in ax.texts])
+        assert (np.diff(places) > 0.08).all()
+        assert places.min() >= 0
+        assert places.max() <= 1.25
+        assert ax.get_legend().get_window_extent().y1 < ax.get_window_extent().y0
+
+
+def test_a_path_keeps_the_names_of_a_table():
+    found = bilevel.path(TABLE, y, n_lambdas=5)
+    assert found.feature_names == list(TABLE.columns)
+    assert {text.get_text() for text in plot.path(found).texts} <= set(TABLE.columns)
+    assert bilevel.path(TABLE.to_numpy(), y, n_lambdas=5).feature_names is None
 
 
 def test_a_fit_cut_short_and_a_given_grid_are_drawn():
@@ -233,6 +293,10 @@ except ImportError as error:
     assert run.stdout.strip() == (
         'pictures need matplotlib, which is not installed: pip install "bilevel[plot]"'
     )
+
+
+def test_the_module_lists_its_pictures():
+    assert dir(plot) == ["certificate", "criterion", "history", "path", "weights"]
 
 
 class Balance(HTMLParser):
@@ -284,7 +348,7 @@ def test_a_pickled_model_writes_the_same_report(tmp_path):
 
 def test_a_report_is_written_whole_or_not_at_all(tmp_path):
     (tmp_path / "file").write_text("x")
-    with pytest.raises(OSError, match="nowhere"):
+    with pytest.raises(FileNotFoundError, match=r"no such directory to write to: .*nowhere'$"):
         ONE.report(tmp_path / "nowhere" / "out.html")
     with pytest.raises(OSError, match="folder"):
         (tmp_path / "folder").mkdir()

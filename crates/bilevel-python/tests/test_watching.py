@@ -12,6 +12,7 @@ import time
 import numpy as np
 import pytest
 from bilevel import OuterStep, SparseClassifier, SparseRegressor
+from sklearn.datasets import load_diabetes
 from sklearn.exceptions import ConvergenceWarning
 
 RNG = np.random.default_rng(0)
@@ -61,6 +62,24 @@ def test_limits_warn():
         SparseRegressor(weights="feature", max_outer=1).fit(X, y)
     with pytest.warns(ConvergenceWarning, match="time_limit=1e-09 "):
         SparseRegressor(time_limit=1e-9).fit(X, y)
+
+
+def test_the_warning_names_the_class_the_stage_and_a_way_out():
+    labels = np.digitize(y, [-1.0, 1.0])
+    with pytest.warns(ConvergenceWarning) as caught:
+        SparseClassifier(weights="feature", max_outer=1).fit(X, labels)
+    told = str(caught[0].message)
+    assert told.startswith("Class 0: ")
+    assert 'stage "feature"' in told
+    assert 'Try max_outer=200, or weights="adaptive"' in told
+    assert caught[0].filename == __file__
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_stage_that_was_cut_short_but_not_kept_is_no_warning():
+    model = SparseRegressor(max_outer=2).fit(*load_diabetes(return_X_y=True))
+    assert model.stage_ == "scalar"
+    assert max(stage.n_parameters for stage in model.stages_) == 10
 
 
 def test_progress_goes_to_stderr(capfd, monkeypatch):

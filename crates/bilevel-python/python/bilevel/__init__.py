@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from bilevel._results import Certificate, CriterionCurve, OuterStep
     from bilevel._ridge import RidgeRegressor
     from bilevel._solve import Solution, solve
+    from bilevel._stages import Stage
 
 __all__ = [
     "Certificate",
@@ -50,6 +51,7 @@ __all__ = [
     "Solution",
     "SparseClassifier",
     "SparseRegressor",
+    "Stage",
     "__version__",
     "certificate",
     "datasets",
@@ -75,6 +77,7 @@ _HOMES = {
     "Solution": "_solve",
     "SparseClassifier": "_classifier",
     "SparseRegressor": "_regressor",
+    "Stage": "_stages",
     "certificate": "_problem",
     "hypergradient": "_problem",
     "minimize": "_minimize",

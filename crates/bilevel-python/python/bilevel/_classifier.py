@@ -23,16 +23,67 @@ class SparseClassifier(ClassifierMixin, SparseModel):  # type: ignore[misc]
     than two classes one such model is fitted for each class against the rest, or one multinomial model,
     ``-1/n Σ log softmax(W x_i + c)[b_i] + Σ_j λ_j Σ_k |w_kj|``, for all of them.
 
-    Parameters are those of :class:`SparseRegressor`, and ``multi_class``: ``"ovr"`` (one class against the
-    rest) or ``"multinomial"`` (``penalty`` must be ``"l1"`` or ``"elasticnet"``); it makes no difference with
-    two classes. A number for ``cv`` means ``StratifiedKFold`` without shuffling.
+    Parameters
+    ----------
+    penalty : {"l1", "elasticnet", "group"}
+        ``Σ λ_j |w_j|``; the same with a ridge part ``l2/2 ||w||²``; or ``Σ λ_g ||w_g||`` over
+        ``feature_groups``.
+    multi_class : {"ovr", "multinomial"}
+        With more than two classes: a model for each against the rest, or one for all (``penalty`` must be
+        ``"l1"`` or ``"elasticnet"``).
+    weights : {"auto", "scalar", "adaptive", "group", "feature"}
+        What is learned: one λ; two numbers that make λ_j smaller where a first fit found large coefficients;
+        one λ for each group; one for each feature. ``"auto"`` climbs from the first to the last and keeps a
+        step only if it lowers the criterion by more than its standard error.
+    criterion : {"cv", "holdout"}, splitter, or rows
+        What judges the hyperparameters: cross-validation over ``cv``; the log-loss on
+        ``validation_fraction`` of the rows; any scikit-learn splitter; one pair of (training,
+        validation) rows, or a list of such pairs. The final model is fitted on all rows.
+    cv : int, splitter or list of pairs
+        The folds of ``criterion="cv"``, as in scikit-learn: a number means ``StratifiedKFold`` without
+        shuffling, or ``GroupKFold`` if ``fit`` is given groups.
+    validation_fraction : float
+        The fraction of rows that validate with ``criterion="holdout"``.
+    feature_groups : array of length n_features
+        A label for each feature: those with the same label are one group.
+    l2 : float
+        The ridge part of ``penalty="elasticnet"``; ``None`` learns it.
+    standardize : bool
+        Scale features to unit standard deviation (without a copy); coefficients are in the units of the data.
+    fit_intercept : bool
+        Fit an intercept, which is never penalized.
+    outer : {"auto", "scalar", "ntrba", "nba", "lbfgs", "gauss-newton", "grid"}
+        The method that moves the hyperparameters. The default is right for nearly everybody; the others are
+        for comparing methods: ``"scalar"`` (a global search) takes one number to learn, ``"grid"`` one or
+        two, the others descend from a starting point. ``outer="scalar"`` is a method;
+        ``weights="scalar"`` says that one λ is learned.
+    policy : {"self-consistent", "descent-aligned", "null", "all"}
+        Which coefficients exactly at the edge of the support take part in the derivative. The default is
+        right for nearly everybody; the others are for studying kinks: those that a descent step would let
+        in, none, or all of them.
+    grid : array
+        Values of λ to choose from, instead of a search; ``weights="auto"`` then means ``"scalar"``.
+    max_outer : int
+        The largest number of outer steps in each stage.
+    tol : float
+        Relative duality gap of the final fit.
+    time_limit : float
+        Seconds after which the search ends with the best answer so far.
+    n_jobs : int
+        Threads; ``None`` takes all cores, but one in a worker of joblib.
+    random_state : int, RandomState instance or None
+        Draws the rows of ``criterion="holdout"``.
+    callback : callable
+        Is called with an :class:`OuterStep` after each outer step; returning ``True`` ends the search.
+    verbose : bool
+        Show progress, with tqdm if it is installed.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
     coef_ : ndarray of shape (1, n_features) for two classes, else (n_classes, n_features)
     intercept_ : ndarray of shape (1,) or (n_classes,)
-    lambda_, l2_, criterion_curve_, certificate_, history_
+    lambda_, l2_, criterion_curve_, certificate_, history_, stage_, stages_
         As in :class:`SparseRegressor`; with several models, one for each class, ``lambda_`` and ``l2_`` are
         arrays, the others lists, with an entry for each.
     criterion_value_ : float
@@ -130,7 +181,7 @@ class SparseClassifier(ClassifierMixin, SparseModel):  # type: ignore[misc]
         n_classes = len(self.classes_)
         if n_classes < 2:
             raise ValueError(
-                f"target: found one class only ({self.classes_[0]!r}); expected at least 2 classes"
+                f"target: found one class only ({self.classes_.tolist()[0]!r}); expected at least 2 classes"
             )
         self._multinomial = self.multi_class == "multinomial" and n_classes > 2
         if self._multinomial:
@@ -138,25 +189,37 @@ class SparseClassifier(ClassifierMixin, SparseModel):  # type: ignore[misc]
         else:
             positive = [1] if n_classes == 2 else range(n_classes)
             targets = [np.where(labels == k, 1.0, -1.0) for k in positive]
-        fits = self._search(
-            X,
-            labels,
-            targets,
-            sample_weight,
-            groups,
-            loss="logistic",
-            n_classes=n_classes if self._multinomial else None,
-        )
+        try:
+            fits = self._search(
+                X,
+                labels,
+                targets,
+                sample_weight,
+                groups,
+                loss="logistic",
+                n_classes=n_classes if self._multinomial else None,
+            )
+        except ValueError as error:
+            # Rounded measurements look like classes, of which the folds then miss some.
+            if self.classes_.dtype.kind not in "fiu" or n_classes <= 10 or len(labels) >= 10 * n_classes:
+                raise
+            raise ValueError(
+                f"{error}. The target has {n_classes} different numbers in {len(labels)} rows: "
+                "for a regression take SparseRegressor"
+            ) from error
         if len(fits) < len(targets):
             raise RuntimeError(
                 f"stopped after {len(fits)} of {n_classes} classes; there is no answer for the others"
             )
-        self._tell([Told(fit) for fit in fits])
+        told = [Told(fit) for fit in fits]
+        self._tell(told)
         self._fits = fits
+        for one, label in zip(told, self.classes_ if len(told) > 1 else [None], strict=True):
+            one.warn(self, None if label is None else str(label))
         return self
 
     def _tell(self, told: list[Told]) -> None:
-        """Sets the fitted attributes, and warns of searches that were cut short."""
+        """Sets the fitted attributes."""
         self.coef_: NDArray[np.float64] = np.vstack([one.coef for one in told])
         self.intercept_: NDArray[np.float64] = np.hstack([one.intercept for one in told])
         self.criterion_value_ = float(np.mean([one.criterion_value for one in told]))
@@ -168,6 +231,8 @@ class SparseClassifier(ClassifierMixin, SparseModel):  # type: ignore[misc]
             self.criterion_curve_: Any = one.criterion_curve
             self.certificate_: Any = one.certificate
             self.history_: Any = one.history
+            self.stage_: Any = one.stage.name
+            self.stages_: Any = one.stages
         else:
             scalar = all(isinstance(one.lambda_, float) for one in told)
             self.lambda_ = np.array([one.lambda_ if scalar else one.feature_weights for one in told])
@@ -175,8 +240,8 @@ class SparseClassifier(ClassifierMixin, SparseModel):  # type: ignore[misc]
             self.criterion_curve_ = [one.criterion_curve for one in told]
             self.certificate_ = [one.certificate for one in told]
             self.history_ = [one.history for one in told]
-        for one in told:
-            one.warn(self)
+            self.stage_ = [one.stage.name for one in told]
+            self.stages_ = [one.stages for one in told]
 
     def decision_function(self, X: Any) -> NDArray[np.float64]:
         """Log-odds of the second class; with more than two, of each class against the rest.

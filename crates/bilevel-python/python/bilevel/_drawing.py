@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#8C8C8C"
 #: Up to this many features are listed by name.
 LISTED = 30
+NO_GAPS = {"shrinkA": 0, "shrinkB": 0}
 
 Floats = NDArray[np.float64]
 
@@ -70,6 +71,44 @@ def apart(heights: Floats, gap: float) -> Floats:
         moved[above] = max(moved[above], moved[below] + gap)
     shift = float(np.mean(moved - heights)) if len(heights) else 0.0
     return moved - shift
+
+
+def apart_within(places: Floats, gap: float, last: float) -> Floats:
+    """Rising places moved apart to the right as labels need, and back where they pass the last place."""
+    moved = places.copy()
+    for k in range(1, len(moved)):
+        moved[k] = max(moved[k], moved[k - 1] + gap)
+    limit = last
+    for k in reversed(range(len(moved))):
+        moved[k] = min(moved[k], limit)
+        limit = moved[k] - gap
+    return moved
+
+
+def stages_above(ax: Axes, stages: list[str], starts: Floats) -> None:
+    """Names of the stages above the axes, apart from each other, each joined to the line where it begins."""
+    low, high = ax.get_xlim()
+    for start in starts[1:]:
+        ax.axvline(start, color=GREY, linewidth=0.6)
+    if len(stages) == 1:
+        ax.set_title(stages[0], fontsize="medium")
+        return
+    places = apart_within((starts - low) / (high - low), 0.09, 1.25)
+    for stage, start, place in zip(stages, starts, places, strict=True):
+        ax.annotate(
+            stage,
+            (start, 1.0),
+            xycoords=("data", "axes fraction"),
+            xytext=(place, 1.06),
+            textcoords="axes fraction",
+            fontsize="small",
+            rotation=40,
+            ha="left",
+            va="bottom",
+            rotation_mode="anchor",
+            # From the corner of the text, so that the line crosses no other name.
+            arrowprops={"arrowstyle": "-", "color": GREY, "linewidth": 0.6, "relpos": (0, 0), **NO_GAPS},
+        )
 
 
 def kept_above(ax: Axes, lambdas: Floats, support_size: Floats) -> None:

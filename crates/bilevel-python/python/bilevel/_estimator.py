@@ -18,6 +18,7 @@ from bilevel._matrix import group_numbers, numbers_fit, to_matrix
 from bilevel._results import Certificate, CriterionCurve, OuterStep
 from bilevel._shown import Shown
 from bilevel._splits import row_splits
+from bilevel._stages import Stage
 from bilevel._watch import watch
 
 PENALTIES = {"l1": "l1", "elasticnet": "elastic-net", "group": "group-l1"}
@@ -99,6 +100,10 @@ class LearnedModel(Shown, BaseEstimator):  # type: ignore[misc]
         """Those settings of the core that say what is penalized, and with how many weights."""
         raise NotImplementedError
 
+    def _fewer_weights(self) -> str:
+        """What ``weights`` may be if there are too many hyperparameters to search."""
+        return "scalar"
+
     @numbers_fit()
     def _settings(self, loss: str) -> str:
         """The settings of the core."""
@@ -139,10 +144,17 @@ class LearnedModel(Shown, BaseEstimator):  # type: ignore[misc]
         """
         settings = self._settings(loss)
         labels = self.feature_groups
+        for name in ("penalty", "weights"):
+            if labels is None and getattr(self, name, None) == "group":
+                raise ValueError(
+                    "setting `feature_groups`: found None; expected a label for each feature, "
+                    f'which {name}="group" needs'
+                )
         feature_groups = None if labels is None else group_numbers(labels, X.shape[1])
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-        matrix = to_matrix(X)
+        names = getattr(self, "feature_names_in_", None)
+        matrix = to_matrix(X, names)
         splits = row_splits(
             self.criterion,
             X,
@@ -153,7 +165,6 @@ class LearnedModel(Shown, BaseEstimator):  # type: ignore[misc]
             classifier=loss == "logistic",
             random_state=self.random_state,
         )
-        names = getattr(self, "feature_names_in_", None)
         fits: list[_core.Fit | _core.MultinomialFit] = []
         for number, target in enumerate(targets):
             label = type(self).__name__ + (f" {number + 1}/{len(targets)}" if len(targets) > 1 else "")
@@ -231,6 +242,9 @@ class SparseModel(LearnedModel):
             "l2": None if self.l2 is None else a_number("l2", self.l2),
         }
 
+    def _fewer_weights(self) -> str:
+        return "adaptive"
+
 
 class Told:
     """The record of one fit, in Python's terms."""
@@ -250,19 +264,26 @@ class Told:
         self.certificate = Certificate._from_record(record["certificate"])
         self.history = [OuterStep._from_record(step) for step in record["trace"]]
         self.n_steps = int(record["outer"]["steps"])
+        self.stages = [Stage._from_record(stage) for stage in record["stages"]]
+        (self.stage,) = (stage for stage in self.stages if stage.kept)
+        # Of the stage that was kept: another one that was cut short is no part of the answer.
         self.stop_reason = str(record["outer"]["stop_reason"])
 
-    def warn(self, estimator: LearnedModel) -> None:
-        """Warns of a search that was cut short by a limit."""
-        limits = {
-            "max-steps": f"all max_outer={estimator.max_outer} outer steps",
-            "time-limit": f"time_limit={estimator.time_limit} seconds",
-        }
-        if self.stop_reason in limits:
-            warnings.warn(
-                f"The search over hyperparameters took {limits[self.stop_reason]} and did not converge "
-                f"(hypergradient norm {self.certificate.hypergradient_norm:.1e}); the best point so far is "
-                "returned. Raise the limit, or take fewer hyperparameters.",
-                ConvergenceWarning,
-                stacklevel=3,
-            )
+    def warn(self, estimator: LearnedModel, label: str | None = None) -> None:
+        """Warns of an answer whose search was cut short by a limit; with the class that it is for."""
+        if self.stop_reason not in ("max-steps", "time-limit"):
+            return
+        by_steps = self.stop_reason == "max-steps"
+        steps, seconds = estimator.max_outer, estimator.time_limit
+        took = f"all max_outer={steps} outer steps" if by_steps else f"time_limit={seconds} seconds"
+        advice = f"Try max_outer={max(200, 4 * steps)}" if by_steps else "Raise time_limit"
+        fewer = estimator._fewer_weights()
+        if self.stage.n_parameters > 2 and fewer != estimator.weights:
+            advice += f', or weights="{fewer}", which has fewer hyperparameters'
+        warnings.warn(
+            f"{'' if label is None else f'Class {label}: '}The search over hyperparameters "
+            f'(stage "{self.stage.name}") took {took} and did not converge (hypergradient norm '
+            f"{self.certificate.hypergradient_norm:.1e}); the best point so far is returned. {advice}.",
+            ConvergenceWarning,
+            stacklevel=3,
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -64,7 +65,7 @@ def _refuse_outside(numbers: Any, size: int, what: str) -> None:
         raise ValueError(f"sparse design matrix: found {what} {wrong}; expected one from 0 to {size - 1}")
 
 
-def to_matrix(array: Any) -> Matrix:
+def to_matrix(array: Any, names: Any = None) -> Matrix:
     """A checked array (float64 or float32; dense, or sparse in CSC format) as a design matrix.
 
     Raises
@@ -72,8 +73,28 @@ def to_matrix(array: Any) -> Matrix:
     ValueError
         If a value is NaN or infinite.
     """
-    if sparse.issparse(array):
-        return _sparse(array)
+    with _places_from_zero(names):
+        return _sparse(array) if sparse.issparse(array) else _dense(array)
+
+
+@contextmanager
+def _places_from_zero(names: Any) -> Iterator[None]:
+    """The core counts rows and columns from 1, as in files; errors in Python count from 0, as arrays do."""
+    try:
+        yield
+    except ValueError as error:
+        place = re.fullmatch(r"(.*), row (\d+), column (\d+): (found (.*); expected .*)", str(error))
+        if place is None:
+            raise
+        row, column = int(place[2]) - 1, int(place[3]) - 1
+        name = "" if names is None else f" ({str(names[column])!r})"
+        hint = "; impute missing values first" if place[5] == "NaN" else ""
+        raise ValueError(
+            f"{place[1]}, row {row}, column {column}{name}, counted from 0: {place[4]}{hint}"
+        ) from None
+
+
+def _dense(array: Any) -> Matrix:
     if not (array.flags.f_contiguous and array.flags.aligned):
         array = np.array(array, order="F")
     return Matrix.dense(array)

@@ -37,6 +37,8 @@ class Path:
         features.
     n_iters : ndarray of shape (n_lambdas,)
         Working sets solved.
+    feature_names : list of str, or None
+        The columns of a table; ``None`` of an array.
     """
 
     lambdas: Floats
@@ -47,6 +49,7 @@ class Path:
     dual_gaps: Floats
     relative_gaps: Floats
     n_iters: NDArray[np.int64]
+    feature_names: list[str] | None = None
 
     @property
     def support_sizes(self) -> NDArray[np.int64]:
@@ -182,6 +185,7 @@ def path(
         dual_gaps=gaps,
         relative_gaps=relative_gaps,
         n_iters=iterations,
+        feature_names=None if checked.names is None else [str(name) for name in checked.names],
     )
 
 

@@ -14,7 +14,7 @@ from bilevel import _core
 from bilevel._matrix import numbers_fit
 from bilevel._results import Certificate
 from bilevel._solve import Solution
-from bilevel._splits import row_splits
+from bilevel._splits import refuse_class, row_splits
 from bilevel._training import Training, in_range, one_of, ridge_parameter, tolerance, training
 
 Floats = NDArray[np.float64]
@@ -207,6 +207,7 @@ class Problem:
                 "setting `weights`: found 'feature'; expected 'scalar' or 'group' with penalty='group'"
             )
         rows = np.broadcast_to(0.0, (checked.n_samples, 1))
+        refuse_class("splits", splits)
         self._pairs = row_splits(
             splits if isinstance(splits, str) else "cv",
             rows,

@@ -56,6 +56,8 @@ class LinearRegressor(RegressorMixin, LearnedModel):  # type: ignore[misc]
         self.certificate_ = told.certificate
         self.history_ = told.history
         self.n_iter_ = told.n_steps
+        self.stage_ = told.stage.name
+        self.stages_ = told.stages
         self._fits = [fit]
         told.warn(self)
         return self
@@ -110,9 +112,14 @@ class SparseRegressor(LinearRegressor, SparseModel):
     fit_intercept : bool
         Fit an intercept, which is never penalized.
     outer : {"auto", "scalar", "ntrba", "nba", "lbfgs", "gauss-newton", "grid"}
-        The method that moves the hyperparameters.
+        The method that moves the hyperparameters. The default is right for nearly everybody; the others are
+        for comparing methods: ``"scalar"`` (a global search) takes one number to learn, ``"grid"`` one or
+        two, the others descend from a starting point. ``outer="scalar"`` is a method;
+        ``weights="scalar"`` says that one λ is learned.
     policy : {"self-consistent", "descent-aligned", "null", "all"}
-        Which coefficients at the edge of the support take part in the derivative.
+        Which coefficients exactly at the edge of the support take part in the derivative. The default is
+        right for nearly everybody; the others are for studying kinks: those that a descent step would let
+        in, none, or all of them.
     grid : array
         Values of λ to choose from, instead of a search; ``weights="auto"`` then means ``"scalar"``.
     max_outer : int
@@ -148,6 +155,10 @@ class SparseRegressor(LinearRegressor, SparseModel):
     history_ : list of OuterStep
     n_iter_ : int
         Outer steps over all stages.
+    stage_ : str
+        The stage that was kept, such as ``"adaptive, round 1"``.
+    stages_ : list of Stage
+        All stages, in their order: the name, how many hyperparameters, the criterion, whether it was kept.
     n_features_in_ : int
     feature_names_in_ : ndarray of shape (n_features,)
 

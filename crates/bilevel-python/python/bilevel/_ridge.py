@@ -36,7 +36,10 @@ class RidgeRegressor(LinearRegressor):
     fit_intercept : bool
         Fit an intercept, which is never penalized.
     outer : {"auto", "scalar", "ntrba", "nba", "lbfgs", "gauss-newton", "grid"}
-        The method that moves the hyperparameters.
+        The method that moves the hyperparameters. The default is right for nearly everybody; the others are
+        for comparing methods: ``"scalar"`` (a global search) takes one number to learn, ``"grid"`` one or
+        two, the others descend from a starting point. ``outer="scalar"`` is a method;
+        ``weights="scalar"`` says that one λ is learned.
     grid : array
         Values of λ to choose from, instead of a search; ``weights="auto"`` then means ``"scalar"``.
     max_outer, tol, time_limit, n_jobs, random_state, callback, verbose
@@ -49,7 +52,7 @@ class RidgeRegressor(LinearRegressor):
     lambda_ : float, or ndarray of shape (n_features,)
         The learned λ (of standardized features, if ``standardize``), or the parameter of each feature in the
         units of the data.
-    criterion_value_, criterion_curve_, certificate_, history_, n_iter_
+    criterion_value_, criterion_curve_, certificate_, history_, n_iter_, stage_, stages_
         As in :class:`SparseRegressor`.
     n_features_in_ : int
     feature_names_in_ : ndarray of shape (n_features,)

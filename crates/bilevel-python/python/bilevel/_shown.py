@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from html import escape
 from pathlib import Path
@@ -24,7 +25,7 @@ class Shown:
         Parameters
         ----------
         which : class label, optional
-            The class to show, where each of several has a model of its own.
+            The class to show, where each of several has a model of its own; by default the first.
 
         Returns
         -------
@@ -55,6 +56,11 @@ class Shown:
         """
         number = position(self, which)
         fits: list[Any] = self._fits  # type: ignore[attr-defined]
+        if not hasattr(fits[number], "report"):
+            raise TypeError(
+                'report: a multinomial model has none; multi_class="ovr" has one for each class, '
+                "and plot() draws either"
+            )
         classes = getattr(self, "classes_", None)
         labels = None
         if classes is not None:
@@ -76,6 +82,8 @@ class Shown:
 def write_atomically(path: Path, text: str) -> Path:
     """Writes a text, whole or not at all; a link stays a link, and what it points to is replaced."""
     destination = Path(os.path.realpath(path))
+    if not destination.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "no such directory to write to", str(path.parent))
     temporary = destination.with_name(f".{destination.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("x", encoding="utf-8") as file:

@@ -30,6 +30,8 @@ def row_splits(
     random_state: Any,
 ) -> list[tuple[Rows, Rows]]:
     """The (training, validation) rows that a criterion asks for."""
+    refuse_class("criterion", criterion)
+    refuse_class("cv", cv)
     if isinstance(criterion, str):
         if criterion == "holdout":
             splitter = _holdout(validation_fraction, groups, classifier, random_state)
@@ -52,6 +54,13 @@ def row_splits(
     if not splits:
         raise ValueError("setting `criterion`: found no splits; expected at least one")
     return splits
+
+
+def refuse_class(name: str, splitter: Any) -> None:
+    """Refuse a splitter's class where an object of it is meant."""
+    if isinstance(splitter, type):
+        kind = splitter.__name__
+        raise TypeError(f"setting `{name}`: found the class {kind}; expected an object of it, {kind}(...)")
 
 
 def _folds(cv: Any, y: Any, groups: Any, classifier: bool) -> Any:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.utils.validation import (
     _check_sample_weight,
+    _get_feature_names,
     check_array,
     check_consistent_length,
     column_or_1d,
@@ -27,6 +28,7 @@ class Training:
     """Checked input of a training problem, in the core's terms."""
 
     matrix: Matrix
+    names: Any
     n_samples: int
     n_features: int
     is_sparse: bool
@@ -70,6 +72,7 @@ def training(X: Any, y: Any, *, loss: str, penalty: str, feature_groups: Any, sa
     """Check the input of a training problem."""
     one_of("loss", loss, ("squared", "logistic"))
     one_of("penalty", penalty, ("l1", "elasticnet", "group"))
+    names = _get_feature_names(X)
     X = check_array(refuse_corrupt(X), accept_sparse="csc", dtype=STORAGE, order="F", ensure_all_finite=False)
     classes = loss == "logistic"
     target = _signs(column_or_1d(y)) if classes else _numbers(y)
@@ -81,7 +84,8 @@ def training(X: Any, y: Any, *, loss: str, penalty: str, feature_groups: Any, sa
     if penalty == "group" and feature_groups is None:
         raise ValueError("setting `feature_groups`: found None; expected a label for each feature")
     return Training(
-        matrix=to_matrix(X),
+        matrix=to_matrix(X, names),
+        names=names,
         n_samples=X.shape[0],
         n_features=X.shape[1],
         is_sparse=bool(sparse.issparse(X)),

@@ -53,7 +53,13 @@ def position(model: Any, which: Any) -> int:
     """Which of the model's fits shows the class ``which``."""
     from sklearn.utils.validation import check_is_fitted
 
-    check_is_fitted(model)
+    if hasattr(model, "fit"):
+        check_is_fitted(model)
+    if not hasattr(model, "_fits"):
+        raise TypeError(
+            f"model: found {type(model).__name__}; expected a fitted estimator of bilevel "
+            "(of a pipeline, its step: `pipeline[-1]`)"
+        )
     n_fits = len(model._fits)
     if n_fits == 1:
         if which is not None and which not in list(getattr(model, "classes_", [])):
@@ -68,6 +74,16 @@ def position(model: Any, which: Any) -> int:
     return classes.index(which)
 
 
+def one_class(model: Any, which: Any) -> tuple[Any, str | None]:
+    """The class to show, the first if none is asked for, and a title; both None where there is one model."""
+    if len(getattr(model, "_fits", [])) < 2:
+        return which, None
+    classes = list(model.classes_)
+    if which is not None:
+        return which, f"class {which} against the rest"
+    return classes[0], f"class {classes[0]} against the rest (which= shows another of {len(classes)})"
+
+
 def view(model: Any, which: Any = None) -> View:
     """The model, or that of the class ``which``, as it is shown; a view stays what it is."""
     if isinstance(model, View):
@@ -77,7 +93,8 @@ def view(model: Any, which: Any = None) -> View:
     record = json.loads(fit.record)
     weights, criterion = record["weights"], record["criterion"]
     names = getattr(model, "feature_names_in_", None)
-    coef = fit.coef
+    # Of a multinomial model the size over the classes: zero where it is zero in all of them.
+    coef = fit.coef if fit.coef.ndim == 1 else np.linalg.norm(fit.coef, axis=0)
     return View(
         coef=coef,
         weights=fit.feature_weights,
@@ -101,6 +118,11 @@ def _steepest(verdict: dict[str, Any]) -> float | None:
         "descends": None if verdict.get("slope") is None else abs(verdict["slope"]),
     }
     return slopes.get(verdict["kind"])
+
+
+def path_names(path: Any, feature_names: Any) -> Any:
+    """Names of the features of a path: those given, else those of the table that it was computed on."""
+    return getattr(path, "feature_names", None) if feature_names is None else feature_names
 
 
 def path_arrays(

@@ -28,9 +28,10 @@ from bilevel._drawing import (
     plain_numbers,
     pyplot,
     ranked,
+    stages_above,
 )
 from bilevel._results import Certificate
-from bilevel._view import View, path_arrays, view
+from bilevel._view import View, one_class, path_arrays, path_names, view
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,6 +42,10 @@ __all__ = ["certificate", "criterion", "history", "path", "weights"]
 LINES = 500
 #: Of a path, this many features are named.
 NAMED = 8
+
+
+def __dir__() -> list[str]:
+    return __all__
 
 
 def criterion(model: Any, ax: Axes | None = None, *, which: Any = None) -> Axes:
@@ -142,7 +147,7 @@ def path(
     chosen : float, optional
         A λ to mark, such as ``model.lambda_``.
     feature_names : sequence of str, optional
-        By default features are named by their numbers, from 0.
+        By default the columns of the table given to :func:`bilevel.path`, else numbers from 0.
 
     Returns
     -------
@@ -157,6 +162,7 @@ def path(
     >>> sorted(text.get_text() for text in ax.texts)
     ['age', 'sex']
     """
+    feature_names = path_names(lambdas, feature_names)
     lambdas, features, table = path_arrays(lambdas, coefs)
     order = np.argsort(lambdas)
     lambdas, table = lambdas[order], table[:, order]
@@ -248,8 +254,8 @@ def history(model: Any, ax: Axes | None = None, *, which: Any = None) -> Axes:
     """Draw the criterion step by step, stage after stage.
 
     A dot is a step; the line is the smallest value so far in a stage. Steps of the search over one λ try
-    values far and near, so that their dots go up and down. Stages called halves are judged on half of the
-    validation rows: their values are not those of the others.
+    values far and near, so that their dots go up and down. Stages called halves, in grey, are judged on half
+    of the validation rows: their values are not those of the others.
 
     Parameters
     ----------
@@ -282,20 +288,32 @@ def history(model: Any, ax: Axes | None = None, *, which: Any = None) -> Axes:
     stages = list(dict.fromkeys(step.stage for step in steps))
     stage_of = np.array([stages.index(step.stage) for step in steps])
     starts = []
+    halves = [k for k, stage in enumerate(stages) if "half" in stage]
     for k in range(len(stages)):
         here = stage_of == k
         best = np.minimum.accumulate(value[here])
-        ax.plot(number[here], best, color=BLUE, linewidth=1.8, label="best of the stage" if k == 0 else None)
+        # Halves are judged on other rows: lower there is not better.
+        half = k in halves
+        first = k == (halves[0] if half else 0)
+        label = "halves of a cross-fit (other rows)" if half else "best of the stage"
+        ax.plot(
+            number[here],
+            best,
+            color=GREY if half else BLUE,
+            linewidth=1.8,
+            label=label if first else None,
+        )
         starts.append(number[here][0] - 0.5)
     ax.axhline(
         seen.value, color=ORANGE, linewidth=1, linestyle=(0, (4, 3)), label=f"answer: {seen.value:.5g}"
     )
     _focus(ax, value, seen.standard_error)
     ax.set_xlim(0.5, len(steps) + 0.5)
-    _stages_above(ax, stages, np.array(starts, dtype=float))
+    stages_above(ax, stages, np.array(starts, dtype=float))
     ax.set_xlabel("step")
     ax.set_ylabel(seen.criterion_name)
-    ax.legend(frameon=True, framealpha=0.9, edgecolor="none", loc="upper right")
+    # Below: with several stages no corner is free.
+    ax.legend(frameon=False, fontsize="small", ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.16))
     return ax
 
 
@@ -342,12 +360,15 @@ def certificate(model: Any, ax: Axes | None = None, *, which: Any = None) -> Axe
 
 
 def panels(model: Any, which: Any = None) -> NDArray[Any]:
-    """Criterion, weights and history side by side; ``model.plot()``."""
+    """Criterion, weights and history side by side; ``model.plot()``. Of several classes the first."""
     plt = pyplot()
+    which, title = one_class(model, which)
     seen = view(model, which)
-    _, axes = plt.subplots(1, 3, figsize=(14, 4.2), layout="constrained")
+    figure, axes = plt.subplots(1, 3, figsize=(14, 4.6), layout="constrained")
     for draw, ax in zip((criterion, weights, history), axes, strict=True):
         draw(seen, ax)
+    if title is not None:
+        figure.suptitle(title)
     return cast("NDArray[Any]", axes)
 
 
@@ -450,31 +471,6 @@ def _focus(ax: Axes, value: Floats, standard_error: float) -> None:
     )
     if room > 0 and float(finite.max()) - best > 3 * room:
         ax.set_ylim(best - 0.25 * room, best + 2 * room)
-
-
-def _stages_above(ax: Axes, stages: list[str], starts: Floats) -> None:
-    """Names of the stages above the axes, apart from each other, each joined to the line where it begins."""
-    low, high = ax.get_xlim()
-    for start in starts[1:]:
-        ax.axvline(start, color=GREY, linewidth=0.6)
-    if len(stages) == 1:
-        ax.set_title(stages[0], fontsize="medium")
-        return
-    places = apart((starts - low) / (high - low), 0.07)
-    for stage, start, place in zip(stages, starts, places, strict=True):
-        ax.annotate(
-            stage,
-            (start, 1.0),
-            xycoords=("data", "axes fraction"),
-            xytext=(place, 1.06),
-            textcoords="axes fraction",
-            fontsize="small",
-            rotation=40,
-            ha="left",
-            va="bottom",
-            rotation_mode="anchor",
-            arrowprops={"arrowstyle": "-", "color": GREY, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 0},
-        )
 
 
 def _wrapped(sentence: str) -> list[str]:
