@@ -44,8 +44,8 @@ class Certificate:
     tolerance : float
         What ``stationary`` was judged by.
     at_edges : tuple of str
-        The first hyperparameters that rest on an edge of the values they may take, such as "adaptive exponent at
-        the largest value allowed". Slopes that lead out of it do not count.
+        The first hyperparameters that rest on an edge of the values they may take, such as "adaptive exponent
+        at the largest value allowed". Slopes that lead out of it do not count.
     """
 
     stationary: bool
