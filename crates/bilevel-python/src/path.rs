@@ -159,7 +159,8 @@ impl Walk {
 
 /// The derivative of a solution that has none, because columns of its support are dependent: NaN on the support.
 fn nowhere(solution: &Solution) -> Tangent {
-    let coefficients = solution.support().into_iter().filter_map(|j| Some((u32::try_from(j).ok()?, f64::NAN)));
+    let coefficients =
+        solution.support().into_iter().filter_map(|j| Some((u32::try_from(j).ok()?, f64::NAN)));
     Tangent { coefficients: coefficients.collect(), intercept: f64::NAN }
 }
 
