@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from bilevel import SparseRegressor, solve
+from penalties import L1
 from sklearn.linear_model import ElasticNet, Lasso, LassoCV, LogisticRegression
 from sklearn.model_selection import KFold
 
@@ -63,7 +64,7 @@ def test_logistic_regression_has_the_same_minimum(seed):
     lam = largest * 10 ** rng.uniform(-1.3, -0.1)
     # liblinear penalizes its intercept, so there is none here.
     theirs = LogisticRegression(
-        l1_ratio=1.0,
+        **L1,
         C=1 / (len(y) * lam),
         solver="liblinear",
         fit_intercept=False,

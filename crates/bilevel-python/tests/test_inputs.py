@@ -143,7 +143,7 @@ def test_values_that_are_not_finite_are_named(convert, bad):
 
 
 def test_a_missing_value_is_named_by_its_column():
-    table = pd.DataFrame(X, columns=list("abcdefgh"))
+    table = pd.DataFrame(X.copy(), columns=list("abcdefgh"))
     table.loc[3, "c"] = np.nan
     for attempt in (MODEL.fit, lambda X, y: solve(X, y, 0.1)):
         with pytest.raises(ValueError, match=r"row 3, column 2 \('c'\), counted from 0: found NaN"):

@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pytest
 from bilevel import SparseClassifier
+from penalties import ELASTIC_NET, L1
 from scipy import sparse
 from scipy.special import softmax
 from sklearn.datasets import load_iris
@@ -38,9 +39,9 @@ def test_the_objective_is_that_of_scikit_learn(seed):
     X, y, rng = random_problem(seed)
     lam = 0.05 * 10 ** rng.uniform(-1, 0.3)
     ours = SparseClassifier(multi_class="multinomial", grid=[lam], cv=3).fit(X, y)
-    theirs = LogisticRegression(
-        l1_ratio=1.0, C=1 / (len(y) * lam), solver="saga", tol=1e-11, max_iter=100_000
-    ).fit(X, y)
+    theirs = LogisticRegression(**L1, C=1 / (len(y) * lam), solver="saga", tol=1e-11, max_iter=100_000).fit(
+        X, y
+    )
     value = objective(X, y, ours.coef_, ours.intercept_, lam)
     assert value == pytest.approx(objective(X, y, theirs.coef_, theirs.intercept_, lam), rel=1e-8)
     assert ours.certificate_.relative_gap < 1e-10
@@ -77,6 +78,7 @@ def test_more_weights_lower_the_criterion():
 def test_an_elastic_net_with_a_given_part():
     model = SparseClassifier("elasticnet", **SCALAR, l2=0.01).fit(X, y)
     theirs = LogisticRegression(
+        **ELASTIC_NET,
         l1_ratio=model.lambda_ / (model.lambda_ + 0.01),
         C=1 / (len(y) * (model.lambda_ + 0.01)),
         solver="saga",
