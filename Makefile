@@ -1,6 +1,6 @@
 # Everything that is run on this project. `make help` lists it.
 #
-# A machine needs Rust (cargo with rustfmt and clippy), Python 3.11 or newer with venv, and a C compiler. The rest is installed when it is
+# A machine needs Rust (cargo with rustfmt and clippy), Python 3.10 or newer with venv, and a C compiler. The rest is installed when it is
 # first needed, into .tools and .venv of this folder.
 
 SHELL := bash

@@ -423,7 +423,7 @@ def _measures(ax: Axes, proven: Certificate, steepest: float | None) -> None:
     for at, value in zip(height, values, strict=True):
         ax.annotate(
             f"{value:.1e}" if value > 0 else "0",
-            (value if value > 0 else floor, at),
+            (value if value > 0 else floor, float(at)),
             xytext=(0 if value > 0 else 8, 8),
             textcoords="offset points",
             ha="center" if value > 0 else "left",
