@@ -9,7 +9,7 @@ use bilevel::hypergradient::{BiactivePolicy, BlockState, Partition, Selection};
 use bilevel::loss::{Logistic, Loss, Squared};
 use bilevel::lower::{Hyperparameters, Solution, SparseGlm};
 use bilevel::objective::{SplitObjective, tight};
-use bilevel::outer::{Accuracy, Evaluation, ModelStep, Objective, Request};
+use bilevel::outer::{Accuracy, Bounds, Evaluation, ModelStep, Objective, Request};
 use bilevel::parametrization::{Parametrization, Ridge, Weights};
 use bilevel::penalty::{Blocks, GroupL1, L1, Penalty};
 use bilevel::{Result, fit as fitting};
@@ -136,10 +136,11 @@ where
             [_] => Pieces::slopes(self, theta).ok().map(|(down, up, _)| (-down[0], up[0])),
             _ => None,
         };
+        let free = Bounds::of(self)?.free_gradient(theta, &evaluation.gradient);
         let record = fitting::CertificateRecord {
             residual,
             relative_gap: evaluation.relative_gap,
-            hypergradient_norm: evaluation.gradient.iter().map(|h| h * h).sum::<f64>().sqrt(),
+            hypergradient_norm: free.iter().map(|h| h * h).sum::<f64>().sqrt(),
             hypergradient_error_bound: evaluation.gradient_error_bound,
             biactive: evaluation.biactive,
             one_sided_slopes,

@@ -223,3 +223,19 @@ def test_arguments_of_a_call_that_make_no_sense_are_refused():
         hypergradient(None, [0.0])
     with pytest.raises(TypeError, match="band"):
         problem.hypergradient(0.0, band="wide")
+
+
+def test_a_certificate_does_not_count_the_slope_that_leads_out_of_the_bounds():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(40, 6))
+    y = X @ np.array([2.0, -1.0, 0.0, 0.0, 0.5, 0.0]) + rng.normal(size=40)
+    seen = set()
+    for log_lambda in (-6.0, -0.5):
+        (slope,) = Problem(X, y).hypergradient([log_lambda]).gradient
+        for below in (True, False):
+            edge = (log_lambda, log_lambda + 1) if below else (log_lambda - 1, log_lambda)
+            norm = Problem(X, y, bounds=edge).certificate([log_lambda]).hypergradient_norm
+            leads_out = slope > 0 if below else slope < 0
+            assert norm == (0.0 if leads_out else pytest.approx(abs(slope), rel=1e-6))
+            seen.add((below, leads_out))
+    assert len(seen) == 4
