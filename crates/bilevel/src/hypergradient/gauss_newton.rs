@@ -12,7 +12,7 @@
 
 use crate::design::DesignMatrix;
 use crate::loss::Loss;
-use crate::lower::{CAPACITY, Curvature, Hyperparameters, Solution, SparseGlm, UpperGradient};
+use crate::lower::{Curvature, Hyperparameters, Solution, SparseGlm, UpperGradient};
 use crate::outer::Accuracy;
 use crate::penalty::Penalty;
 
@@ -20,6 +20,9 @@ use super::Selection;
 use super::implicit::{Context, Selected};
 use super::solve::Solver;
 use super::system::System;
+
+/// Largest reduced system that a model is built for: it takes one solve for each column.
+const LARGEST_SYSTEM: usize = 512;
 
 /// A quadratic model of the criterion in some weights and the ridge parameter.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,7 +49,7 @@ pub(crate) fn gauss_newton<D: DesignMatrix, L: Loss, P: Penalty>(
     let context = Context { problem, hyperparameters, solution, upper, curvatures: &curvatures, accuracy };
     let Selected { system, solve, .. } = context.select(selection);
     let solver = Solver::new(&system, &context);
-    if system.columns.len() > CAPACITY || solver.is_singular() {
+    if system.columns.len() > LARGEST_SYSTEM || solver.is_singular() {
         return None;
     }
     let (mut blocks, mut sources) = sources(&context, &system);

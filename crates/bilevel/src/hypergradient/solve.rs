@@ -1,6 +1,6 @@
 //! Solves with the reduced Hessian: prepared once, for any number of right sides.
 //!
-//! Systems of up to 512 columns are factorized on the solver's cached inner products; that Hessian may be one of an earlier point (for the
+//! Systems of as many columns as the solver's cache may hold are factorized on the solver's cached inner products; that Hessian may be one of an earlier point (for the
 //! squared loss it is constant), so conjugate gradients finish the work, in one product or a few. Larger ones, and those whose
 //! factorization fails, go to conjugate residuals, scaled by the diagonal, which a singular system does not lead astray.
 
@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use crate::design::DesignMatrix;
 use crate::loss::Loss;
-use crate::lower::{CAPACITY, Curvature, RowMajor};
+use crate::lower::{Curvature, RowMajor, capacity};
 use crate::penalty::Penalty;
 use crate::solver::{Cholesky, PseudoInverse, conjugate_gradient, conjugate_residual};
 
@@ -49,7 +49,7 @@ impl<'s, 'c, 'a, D: DesignMatrix, L: Loss, P: Penalty> Solver<'s, 'c, 'a, D, L, 
         let sums = curvature.column_sums(&system.columns);
         let size = system.columns.len();
         // For the squared loss the cached Hessian is exact; for others it is renewed here, and the next solve starts from it.
-        let hessian = if size > 0 && size <= CAPACITY {
+        let hessian = if size > 0 && size <= capacity(context.problem.design) {
             system.cached_hessian(context, L::MAX_THIRD_DERIVATIVE > 0.0)
         } else {
             None

@@ -105,10 +105,10 @@ impl<'c, D: DesignMatrix> System<'c, D> {
         }
         let mut cache = context.problem.cache.lock().unwrap_or_else(PoisonError::into_inner);
         if fresh || cache.is_empty() {
-            cache.renew(context.curvatures);
+            cache.renew(context.curvatures, context.problem.intercept);
         }
-        let (ridge, intercept) = (context.hyperparameters.ridge, context.problem.intercept);
-        let mut hessian = cache.hessian(context.problem.design, &self.features, ridge, intercept).gram;
+        let slots = cache.hold(context.problem.design, &self.features);
+        let mut hessian = cache.products().gather(&slots, context.hyperparameters.ridge);
         drop(cache);
         let size = self.columns.len();
         // A selected biactive coordinate moves along its exit direction: its row and column change sign with it.

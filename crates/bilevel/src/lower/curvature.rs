@@ -162,45 +162,79 @@ pub(crate) fn variance<D: DesignMatrix>(
     if centered > ROUNDING_SQUARED * square { centered } else { 0.0 }
 }
 
-/// A quadratic model that holds its Hessian: for small working sets.
+/// A symmetric matrix by columns, each a contiguous slice.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Products<'g> {
+    /// Entry (i, k) at k·stride + i.
+    pub(crate) values: &'g [f64],
+    pub(crate) stride: usize,
+    pub(crate) size: usize,
+}
+
+impl<'g> Products<'g> {
+    #[inline]
+    pub(crate) fn column(&self, k: u32) -> &'g [f64] {
+        let start = k as usize * self.stride;
+        &self.values[start..start + self.size]
+    }
+
+    /// The rows and columns in `slots`, with the ridge on the diagonal: column major.
+    pub(crate) fn gather(&self, slots: &[u32], ridge: f64) -> Vec<f64> {
+        let mut matrix = Vec::with_capacity(slots.len() * slots.len());
+        for &k in slots {
+            let column = self.column(k);
+            matrix.extend(slots.iter().map(|&i| column[i as usize]));
+        }
+        (0..slots.len()).for_each(|k| matrix[k * slots.len() + k] += ridge);
+        matrix
+    }
+}
+
+/// A quadratic model on products that are at hand: for small working sets.
 pub(crate) struct GramModel<'g> {
-    size: usize,
-    gram: &'g [f64],
+    products: Products<'g>,
+    /// Row and column of each coordinate.
+    slots: &'g [u32],
+    ridge: f64,
+    /// By rows of the products; only those in `slots` mean anything.
     gradient: Vec<f64>,
 }
 
 impl<'g> GramModel<'g> {
-    pub(crate) fn new(gram: &'g [f64], gradient: Vec<f64>) -> Self {
-        Self { size: gradient.len(), gram, gradient }
+    /// `gradient` is that at the current point, in local coordinates.
+    pub(crate) fn new(products: Products<'g>, slots: &'g [u32], ridge: f64, gradient: &[f64]) -> Self {
+        let mut by_row = vec![0.0; products.size];
+        slots.iter().zip(gradient).for_each(|(&slot, g)| by_row[slot as usize] = *g);
+        Self { products, slots, ridge, gradient: by_row }
     }
 }
 
 impl QuadraticModel for GramModel<'_> {
     #[inline]
     fn gradient(&self, k: usize) -> f64 {
-        self.gradient[k]
+        self.gradient[self.slots[k] as usize]
     }
     #[inline]
     fn diagonal(&self, k: usize) -> f64 {
-        self.gram[k * self.size + k]
+        self.products.column(self.slots[k])[self.slots[k] as usize] + self.ridge
     }
     #[inline]
     fn update(&mut self, k: usize, delta: f64) {
-        crate::kernel::axpy(delta, &self.gram[k * self.size..(k + 1) * self.size], &mut self.gradient);
+        let slot = self.slots[k];
+        crate::kernel::axpy(delta, self.products.column(slot), &mut self.gradient);
+        self.gradient[slot as usize] += self.ridge * delta;
     }
     fn submatrix(&self, free: &[usize]) -> Option<Vec<f64>> {
-        let mut matrix = Vec::with_capacity(free.len() * free.len());
-        for &k in free {
-            let column = &self.gram[k * self.size..(k + 1) * self.size];
-            matrix.extend(free.iter().map(|&i| column[i]));
-        }
-        Some(matrix)
+        let slots: Vec<u32> = free.iter().map(|&k| self.slots[k]).collect();
+        Some(self.products.gather(&slots, self.ridge))
     }
     fn product(&mut self, free: &[usize], v: &[f64], out: &mut [f64]) {
-        out.fill(0.0);
-        for (&k, &v) in free.iter().zip(v) {
-            let column = &self.gram[k * self.size..(k + 1) * self.size];
-            out.iter_mut().zip(free).for_each(|(o, &i)| *o += v * column[i]);
+        let mut image = vec![0.0; self.products.size];
+        for (&k, &v) in free.iter().zip(v).filter(|(_, v)| **v != 0.0) {
+            crate::kernel::axpy(v, self.products.column(self.slots[k]), &mut image);
+        }
+        for ((&k, v), o) in free.iter().zip(v).zip(out) {
+            *o = image[self.slots[k] as usize] + self.ridge * v;
         }
     }
 }

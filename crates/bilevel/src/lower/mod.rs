@@ -19,7 +19,7 @@ use crate::outer::Accuracy;
 
 pub use curvature::Curvature;
 pub(crate) use curvature::variance;
-pub(crate) use gram_cache::CAPACITY;
+pub(crate) use gram_cache::capacity;
 pub use multinomial::MultinomialGlm;
 pub use ridge::RidgeGlm;
 pub(crate) use row_major::RowMajor;

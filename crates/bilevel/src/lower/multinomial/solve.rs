@@ -4,7 +4,7 @@
 //! objective falls; the intercepts are at their minimizers throughout.
 
 use crate::design::DesignMatrix;
-use crate::lower::curvature::GramModel;
+use crate::lower::curvature::{GramModel, Products};
 use crate::lower::{Hyperparameters, Solution};
 use crate::penalty::L1;
 use crate::solver::{CdSettings, LocalBlocks, coordinate_descent};
@@ -121,7 +121,9 @@ fn take_step<D: DesignMatrix>(
         lambda,
     };
     let mut new = old.clone();
-    let mut model = GramModel::new(&hessian, gradient.clone());
+    let slots: Vec<u32> = (0..).take(size).collect();
+    let products = Products { values: &hessian, stride: size, size };
+    let mut model = GramModel::new(products, &slots, 0.0, &gradient);
     let settings = CdSettings { tolerance: 1e-7 * largest, max_sweeps: 500 };
     coordinate_descent(&mut model, &L1::new(size), &blocks, &mut new, settings);
     let direction: Vec<f64> = new.iter().zip(&old).map(|(new, old)| new - old).collect();

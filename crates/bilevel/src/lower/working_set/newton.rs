@@ -6,7 +6,7 @@ use crate::design::DesignMatrix;
 use crate::loss::Loss;
 use crate::lower::Curvature;
 use crate::lower::curvature::{ColumnModel, GramModel};
-use crate::lower::gram_cache::{CAPACITY, GramCache};
+use crate::lower::gram_cache::{GramCache, capacity};
 use crate::lower::row_major::LazyRows;
 use crate::lower::sparse_glm::Measured;
 use crate::penalty::Penalty;
@@ -23,9 +23,9 @@ const SHORT_STEP: f64 = 0.1;
 
 /// The quadratic model of the loss on the working set, with the intercept minimized out.
 struct QuadraticParts {
-    /// The Hessian (column major), where it is held.
-    hessian: Option<Vec<f64>>,
-    /// Sample curvatures h.
+    /// Where the cache holds the columns' products, if it does.
+    slots: Option<Vec<u32>>,
+    /// Sample curvatures h, where the cache does not have them.
     weights: Vec<f64>,
     /// a_jᵀh of each column.
     sums: Vec<f64>,
@@ -79,7 +79,7 @@ impl<D: DesignMatrix, L: Loss, P: Penalty> State<'_, '_, D, L, P> {
             }
             last_violation = self.violation;
             let tolerance = if quadratic_loss { target } else { target.max(0.1 * self.violation) };
-            let reached = self.minimize(model, &columns, &rows, &at, tolerance);
+            let reached = self.minimize(model, &columns, &rows, &at, &cache, tolerance);
             if !quadratic_loss
                 && reached.as_ref().is_none_or(|r| r.step < SHORT_STEP)
                 && self.damp(L::MAX_CURVATURE)
@@ -136,16 +136,18 @@ impl<D: DesignMatrix, L: Loss, P: Penalty> State<'_, '_, D, L, P> {
     ) -> QuadraticParts {
         let problem = self.problem;
         let ridge = self.hyperparameters.ridge;
-        let (hessian, sums, inverse_total, diagonal, weights, is_fresh);
-        if columns.len() <= CAPACITY {
+        let (slots, sums, inverse_total, diagonal, weights, is_fresh): (_, Vec<f64>, _, Vec<f64>, _, _);
+        if columns.len() <= capacity(problem.design) {
             is_fresh = cache.is_empty();
             if is_fresh {
-                cache.renew(&self.damped_curvatures());
+                cache.renew(&self.damped_curvatures(), problem.intercept);
             }
-            let cached = cache.hessian(problem.design, columns, ridge, problem.intercept);
-            (diagonal, sums, inverse_total) = (cached.diagonal, cached.sums, cached.inverse_total);
-            weights = cache.weights().to_vec();
-            hessian = Some(cached.gram);
+            let held = cache.hold(problem.design, columns);
+            inverse_total = cache.inverse_total();
+            sums = held.iter().map(|&slot| cache.sum(slot)).collect();
+            diagonal = held.iter().map(|&slot| ridge + cache.variance(slot)).collect();
+            weights = Vec::new();
+            slots = Some(held);
         } else {
             cache.clear();
             weights = self.damped_curvatures();
@@ -153,30 +155,29 @@ impl<D: DesignMatrix, L: Loss, P: Penalty> State<'_, '_, D, L, P> {
             sums = curvature.column_sums(columns);
             (diagonal, inverse_total) = (curvature.diagonal(columns, &sums), curvature.inverse_total());
             is_fresh = true;
-            hessian = None;
+            slots = None;
         }
         let start: Vec<f64> = columns.iter().map(|&j| self.solution.coefficients[j as usize]).collect();
         let shift = inverse_total * at.slope_sum;
         let gradient = (columns.iter().zip(&start).zip(&sums))
             .map(|((&j, y), sum)| problem.design.column_dot(j as usize, &at.slopes) - shift * sum + ridge * y)
             .collect();
-        let blocks = self.local_blocks(working_set, columns, hessian.as_deref(), &weights, &sums, &diagonal);
-        QuadraticParts { hessian, weights, sums, inverse_total, diagonal, blocks, start, gradient, is_fresh }
+        let held = slots.as_deref().map(|slots| (&*cache, slots));
+        let blocks = self.local_blocks(working_set, columns, held, &weights, &sums, &diagonal);
+        QuadraticParts { slots, weights, sums, inverse_total, diagonal, blocks, start, gradient, is_fresh }
     }
 
     fn local_blocks(
         &self,
         working_set: &[usize],
         columns: &[u32],
-        hessian: Option<&[f64]>,
+        held: Option<(&GramCache, &[u32])>,
         weights: &[f64],
         sums: &[f64],
         diagonal: &[f64],
     ) -> LocalBlocks {
-        let largest_row_sum = |gram: &[f64], stride: usize, first: usize, last: usize| {
-            (first..last)
-                .map(|k| gram[k * stride + first..k * stride + last].iter().map(|v| v.abs()).sum())
-                .fold(0.0, f64::max)
+        let largest_row_sum = |gram: &[f64], size: usize| {
+            gram.chunks(size).map(|row| row.iter().map(|v| v.abs()).sum()).fold(0.0, f64::max)
         };
         let mut starts = vec![0];
         let mut lipschitz = Vec::with_capacity(working_set.len());
@@ -185,9 +186,12 @@ impl<D: DesignMatrix, L: Loss, P: Penalty> State<'_, '_, D, L, P> {
             let last = first + self.problem.penalty.blocks().members(g).len();
             starts.push(last);
             // Gershgorin: the largest absolute row sum of the block's Hessian bounds its eigenvalues.
-            lipschitz.push(match hessian {
+            lipschitz.push(match held {
                 _ if last - first == 1 => diagonal[first],
-                Some(gram) => largest_row_sum(gram, columns.len(), first, last),
+                Some((cache, slots)) => {
+                    let gram = cache.products().gather(&slots[first..last], self.hyperparameters.ridge);
+                    largest_row_sum(&gram, last - first)
+                }
                 None => {
                     let curvature = Curvature::new(
                         self.problem.design,
@@ -196,7 +200,7 @@ impl<D: DesignMatrix, L: Loss, P: Penalty> State<'_, '_, D, L, P> {
                         self.problem.intercept,
                     );
                     let gram = curvature.gram(&columns[first..last], &sums[first..last], &mut Vec::new());
-                    largest_row_sum(&gram, last - first, 0, last - first)
+                    largest_row_sum(&gram, last - first)
                 }
             });
         }
@@ -211,13 +215,14 @@ impl<D: DesignMatrix, L: Loss, P: Penalty> State<'_, '_, D, L, P> {
         columns: &[u32],
         rows: &LazyRows<'_>,
         at: &Measured,
+        cache: &GramCache,
         tolerance: f64,
     ) -> Option<Reached> {
         let problem = self.problem;
         let settings = CdSettings { tolerance, max_sweeps: 1000 };
         let mut y = model.start.clone();
-        let outcome = if let Some(gram) = &model.hessian {
-            let mut quadratic = GramModel::new(gram, model.gradient.clone());
+        let outcome = if let Some(slots) = &model.slots {
+            let mut quadratic = GramModel::new(cache.products(), slots, self.hyperparameters.ridge, &model.gradient);
             coordinate_descent(&mut quadratic, problem.penalty, &model.blocks, &mut y, settings)
         } else {
             let curvature =

@@ -1,0 +1,181 @@
+//! How missing products come into the cache: by rows for sparse columns into an empty cache, by matrix products for dense columns, else column by
+//! column.
+
+use faer::linalg::matmul::matmul;
+use faer::{Accum, MatMut, MatRef, Par};
+
+use super::GramCache;
+use crate::design::DesignMatrix;
+use crate::lower::row_major::{RowMajor, entries_by_row};
+
+/// Fewer missing columns than this are met one by one.
+const SMALLEST_BLOCK: usize = 4;
+/// Columns of a block, at most; fewer where n is large, for a block of about 2 MB.
+const LARGEST_BLOCK: usize = 64;
+const BLOCK_ENTRIES: usize = 1 << 18;
+
+impl GramCache {
+    /// Computes the products of `columns` that are not held.
+    pub(super) fn fill<D: DesignMatrix>(&mut self, design: &D, columns: &[u32]) {
+        let missing = self.missing_by_size(design, columns);
+        let first = self.columns.len();
+        self.grow(design, first + missing.len());
+        for &j in &missing {
+            self.open_slot(design, j);
+        }
+        let is_dense = missing.iter().all(|&j| design.column_stored(j as usize) == design.n_rows());
+        if is_dense && missing.len() >= SMALLEST_BLOCK {
+            self.fill_by_blocks(design, first);
+        } else if first > 0 || missing.len() < 2 || !self.fill_by_rows(design) {
+            self.fill_by_columns(design, first);
+        }
+        self.center(first);
+    }
+
+    /// The columns that are not held, sparsest first: each is scattered once and met by the columns held before it, which are sparser.
+    fn missing_by_size<D: DesignMatrix>(&self, design: &D, columns: &[u32]) -> Vec<u32> {
+        let mut missing: Vec<u32> = columns.iter().copied().filter(|j| !self.slots.contains_key(j)).collect();
+        missing.sort_by_key(|&j| design.column_stored(j as usize));
+        missing
+    }
+
+    /// Room for `size` columns, and half as many again if the capacity allows.
+    fn grow<D: DesignMatrix>(&mut self, design: &D, size: usize) {
+        if size <= self.stride {
+            return;
+        }
+        let stride = (size + size / 2).min(super::capacity(design).max(size));
+        let mut products = vec![0.0; stride * stride];
+        for k in 0..self.columns.len() {
+            let column = &self.products[k * self.stride..k * self.stride + self.columns.len()];
+            products[k * stride..k * stride + column.len()].copy_from_slice(column);
+        }
+        (self.stride, self.products) = (stride, products);
+    }
+
+    fn open_slot<D: DesignMatrix>(&mut self, design: &D, j: u32) {
+        let sum = design.column_dot(j as usize, &self.weights);
+        let square = design.column_weighted_square(j as usize, &self.weights);
+        let shift = self.shift(sum, square);
+        let mut shifted_sum = sum;
+        if shift != 0.0 {
+            let mut entries = vec![-shift; design.n_rows()];
+            design.column_axpy(j as usize, 1.0, &mut entries);
+            shifted_sum = crate::kernel::dot(&entries, &self.weights);
+        }
+        self.slots.insert(j, u32::try_from(self.columns.len()).unwrap_or(u32::MAX));
+        self.columns.push(j);
+        self.sums.push(sum);
+        self.squares.push(square);
+        self.shifts.push(shift);
+        self.shifted_sums.push(shifted_sum);
+    }
+
+    /// Products of the slots from `first` on, each with all slots up to it: a scatter and dots.
+    fn fill_by_columns<D: DesignMatrix>(&mut self, design: &D, first: usize) {
+        let mut buffer = vec![0.0; design.n_rows()];
+        for slot in first..self.columns.len() {
+            let (j, shift) = (self.columns[slot] as usize, self.shifts[slot]);
+            design.column_weighted_axpy(j, 1.0, &self.weights, &mut buffer);
+            if shift != 0.0 {
+                crate::kernel::axpy(-shift, &self.weights, &mut buffer);
+            }
+            for k in 0..=slot {
+                let product = design.column_dot(self.columns[k] as usize, &buffer);
+                self.products[slot * self.stride + k] = product - self.shifts[k] * self.shifted_sums[slot];
+            }
+            if shift == 0.0 {
+                design.visit_column(j, |i, _| buffer[i] = 0.0);
+            } else {
+                buffer.fill(0.0);
+            }
+        }
+    }
+
+    /// The same for dense columns: (D(A₁ − m₁))ᵀ(A₂ − m₂) block by block, at the speed of a matrix product.
+    fn fill_by_blocks<D: DesignMatrix>(&mut self, design: &D, first: usize) {
+        let n = design.n_rows();
+        let width = (BLOCK_ENTRIES / n.max(1)).clamp(SMALLEST_BLOCK, LARGEST_BLOCK);
+        let (mut left, mut right) = (Vec::new(), Vec::new());
+        for start in (first..self.columns.len()).step_by(width) {
+            let end = (start + width).min(self.columns.len());
+            self.copy_columns(design, start..end, &mut right);
+            for column in right.chunks_mut(n) {
+                column.iter_mut().zip(&self.weights).for_each(|(a, h)| *a *= h);
+            }
+            for met in (0..end).step_by(width) {
+                let met_end = (met + width).min(end);
+                self.copy_columns(design, met..met_end, &mut left);
+                let size = (met_end - met, end - start);
+                let into = &mut self.products[start * self.stride + met..];
+                let into = &mut into[..(size.1 - 1) * self.stride + size.0];
+                matmul(
+                    MatMut::from_column_major_slice_with_stride_mut(into, size.0, size.1, self.stride),
+                    Accum::Replace,
+                    MatRef::from_column_major_slice(&left, n, size.0).transpose(),
+                    MatRef::from_column_major_slice(&right, n, size.1),
+                    1.0,
+                    Par::Seq,
+                );
+            }
+        }
+    }
+
+    /// The columns in some slots, shifted, one after the other.
+    fn copy_columns<D: DesignMatrix>(&self, design: &D, slots: std::ops::Range<usize>, out: &mut Vec<f64>) {
+        let n = design.n_rows();
+        out.clear();
+        for slot in slots {
+            let start = out.len();
+            out.resize(start + n, -self.shifts[slot]);
+            design.column_axpy(self.columns[slot] as usize, 1.0, &mut out[start..]);
+        }
+    }
+
+    /// Computes all products row by row, for an empty cache: Σ_i r_i²/2 multiplications, r_i the stored entries of row i.
+    /// Returns `false`, with nothing done, where columns against columns cost less.
+    fn fill_by_rows<D: DesignMatrix>(&mut self, design: &D) -> bool {
+        let n = design.n_rows();
+        if self.shifts.iter().any(|shift| *shift != 0.0) {
+            return false;
+        }
+        let entries = entries_by_row(design, &self.columns);
+        let by_rows: usize = entries.iter().map(|r| r * r / 2).sum();
+        let stored: usize = entries.iter().sum();
+        let mut met = 0;
+        let met_so_far = |&j: &u32| {
+            met += design.column_stored(j as usize);
+            met
+        };
+        let by_columns: usize = self.columns.iter().map(met_so_far).sum();
+        // Transposing costs about four passes; dense columns stream four entries at a time where rows scatter one.
+        let speed = if stored == n * self.columns.len() { 4 } else { 1 };
+        if speed * (by_rows + 4 * stored) > by_columns {
+            return false;
+        }
+        let rows = RowMajor::transpose(design, &self.columns, entries);
+        for (i, &weight) in self.weights.iter().enumerate().filter(|(_, w)| **w != 0.0) {
+            let (slots, values) = rows.row(i);
+            for (k, (&high, a)) in slots.iter().zip(values).enumerate() {
+                let scaled = weight * a;
+                let column = &mut self.products[high as usize * self.stride..];
+                for (&low, b) in slots.iter().zip(values).take(k + 1) {
+                    column[low as usize] += scaled * b;
+                }
+            }
+        }
+        true
+    }
+
+    /// Centers the products of the slots from `first` on, and copies them to the rows that mirror them.
+    fn center(&mut self, first: usize) {
+        for slot in first..self.columns.len() {
+            let mean = self.shifted_sums[slot] * self.inverse_total;
+            for k in 0..=slot {
+                let product = self.products[slot * self.stride + k] - mean * self.shifted_sums[k];
+                self.products[slot * self.stride + k] = product;
+                self.products[k * self.stride + slot] = product;
+            }
+        }
+    }
+}
