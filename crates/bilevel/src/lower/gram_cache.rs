@@ -12,19 +12,24 @@ use std::collections::HashMap;
 
 use crate::design::DesignMatrix;
 
-use super::curvature::{CANCELLATION, Products, ROUNDING_SQUARED};
+use crate::solver::Products;
+
+use super::curvature::{CANCELLATION, ROUNDING_SQUARED};
 
 /// Number of columns that are held whatever the matrix: 2 MB of products.
 const SMALLEST_CAPACITY: usize = 512;
 /// Number of columns that are never exceeded: 32 MB of products.
 const LARGEST_CAPACITY: usize = 2048;
 
-/// Largest number of columns whose products a solver of this matrix holds. Dense columns are dear to walk through, so that their products may take
-/// half as much memory as they.
+/// Largest number of columns whose products a solver of this matrix holds. Dense columns are dear to walk through: their products may take half as much
+/// memory as they, or as much as the largest support takes (that of a vertex, min(n, p), and a quarter more to choose from).
 pub(crate) fn capacity<D: DesignMatrix>(design: &D) -> usize {
-    let is_dense = design.n_stored() == design.n_rows() * design.n_columns();
+    let (n, p) = (design.n_rows(), design.n_columns());
+    if design.n_stored() < n * p {
+        return SMALLEST_CAPACITY;
+    }
     let half = ((design.n_stored() / 2) as f64).sqrt() as usize;
-    if is_dense { half.clamp(SMALLEST_CAPACITY, LARGEST_CAPACITY) } else { SMALLEST_CAPACITY }
+    half.max(n.min(p) * 5 / 4).clamp(SMALLEST_CAPACITY, LARGEST_CAPACITY)
 }
 
 #[derive(Debug, Default)]
@@ -60,11 +65,6 @@ impl GramCache {
     /// Forgets everything.
     pub(crate) fn clear(&mut self) {
         *self = Self::default();
-    }
-
-    /// h at the snapshot (length n).
-    pub(crate) fn weights(&self) -> &[f64] {
-        &self.weights
     }
 
     /// 1/Σh, or 0 without intercept.

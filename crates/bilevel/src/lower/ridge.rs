@@ -108,7 +108,7 @@ impl<'a, D: DesignMatrix, L: Loss> RidgeGlm<'a, D, L> {
     pub fn relative_gradient(&self, hyperparameters: &Hyperparameters, solution: &Solution) -> f64 {
         let context = self.context(hyperparameters);
         let gradient = context.gradient(&context.local(&solution.coefficients), &solution.correlations);
-        norm(&gradient) / self.glm.null_model().largest_correlation.max(f64::MIN_POSITIVE)
+        norm(&gradient) / self.glm.largest_correlation().max(f64::MIN_POSITIVE)
     }
 
     fn context<'s>(&'s self, hyperparameters: &Hyperparameters) -> Context<'s, 'a, D, L> {

@@ -34,6 +34,8 @@ pub struct SparseGlm<'a, D, L, P> {
     /// Inner products of columns, kept from one solve to the next.
     pub(crate) cache: Mutex<GramCache>,
     null: NullModel,
+    /// Largest |Aᵀ(s∘f')| of the null model, once it is known.
+    largest_correlation: OnceLock<f64>,
     /// √(Σ s a_j²) of each column, once it is known.
     column_norms: OnceLock<Vec<f32>>,
 }
@@ -56,8 +58,6 @@ pub struct NullModel {
     pub intercept: f64,
     /// Its mean loss: the scale of relative duality gaps.
     pub objective: f64,
-    /// Largest |Aᵀ(s∘f')| there.
-    pub largest_correlation: f64,
 }
 
 impl<'a, D: DesignMatrix, L: Loss, P: Penalty> SparseGlm<'a, D, L, P> {
@@ -95,10 +95,18 @@ impl<'a, D: DesignMatrix, L: Loss, P: Penalty> SparseGlm<'a, D, L, P> {
                 "nonnegative weights that sum to 1",
             ));
         }
-        let null = NullModel { intercept: 0.0, objective: 0.0, largest_correlation: 0.0 };
-        let (cache, column_norms) = (Mutex::default(), OnceLock::new());
-        let mut problem =
-            Self { design, targets, sample_weights, loss, penalty, intercept, cache, null, column_norms };
+        let mut problem = Self {
+            design,
+            targets,
+            sample_weights,
+            loss,
+            penalty,
+            intercept,
+            cache: Mutex::default(),
+            null: NullModel { intercept: 0.0, objective: 0.0 },
+            largest_correlation: OnceLock::new(),
+            column_norms: OnceLock::new(),
+        };
         problem.null = problem.fit_null()?;
         Ok(problem)
     }
@@ -117,9 +125,6 @@ impl<'a, D: DesignMatrix, L: Loss, P: Penalty> SparseGlm<'a, D, L, P> {
                 "both classes, to fit an intercept",
             ));
         }
-        let mut correlations = vec![0.0; self.design.n_columns()];
-        self.correlations_into(&slopes, &mut correlations);
-        let largest_correlation = correlations.iter().fold(0.0_f64, |m, c| m.max(c.abs()));
         let energy: f64 = self.sample_weights.iter().zip(self.targets).map(|(s, b)| s * b * b).sum();
         // A constant target leaves a null loss of rounding errors; 1e-14 of the target's energy is the scale of those.
         let objective = self
@@ -127,14 +132,13 @@ impl<'a, D: DesignMatrix, L: Loss, P: Penalty> SparseGlm<'a, D, L, P> {
             .mean(self.sample_weights, self.targets, &predictor)
             .max(1e-14 * energy)
             .max(f64::MIN_POSITIVE);
-        Ok(NullModel { intercept, objective, largest_correlation })
+        Ok(NullModel { intercept, objective })
     }
 
     /// Aᵀ(s∘f') at slopes s∘f', with entries that are nothing but the rounding of their sums set to 0: those of a constant column beside an
     /// intercept, say, which would otherwise ask for a coefficient that cannot help, and keep a small λ from ever meeting its condition.
     pub(super) fn correlations_into(&self, slopes: &[f64], out: &mut [f64]) {
-        self.design.transpose_product_into(slopes, out);
-        let norms = self.column_norms();
+        let norms = self.transpose_product_and_norms(slopes, out);
         let terms = slopes.iter().zip(self.sample_weights).filter(|(_, s)| **s > 0.0);
         let size = terms.map(|(slope, s)| slope * slope / s).sum::<f64>().sqrt();
         // Errors of a sum of n terms grow as √n; by Cauchy and Schwarz the terms add up to at most ‖a_j‖·‖f'‖.
@@ -147,13 +151,30 @@ impl<'a, D: DesignMatrix, L: Loss, P: Penalty> SparseGlm<'a, D, L, P> {
 
     /// √(Σ s a_j²) of each column.
     fn column_norms(&self) -> &[f32] {
-        // Single precision is plenty for the size of a rounding error, or of a step.
-        #[allow(clippy::cast_possible_truncation)]
-        let norm = |j: usize| {
-            let square = self.design.column_weighted_square(j, self.sample_weights);
-            square.sqrt().min(f64::from(f32::MAX)) as f32
+        self.column_norms.get_or_init(|| {
+            (0..self.design.n_columns()).into_par_iter().map(|j| self.column_norm(j)).collect()
+        })
+    }
+
+    /// Single precision is plenty for the size of a rounding error, or of a step.
+    #[allow(clippy::cast_possible_truncation)]
+    fn column_norm(&self, j: usize) -> f32 {
+        let square = self.design.column_weighted_square(j, self.sample_weights);
+        square.sqrt().min(f64::from(f32::MAX)) as f32
+    }
+
+    /// out = Aᵀ slopes, and the norms of the columns: the first time in the same pass over the matrix.
+    fn transpose_product_and_norms(&self, slopes: &[f64], out: &mut [f64]) -> &[f32] {
+        if let Some(norms) = self.column_norms.get() {
+            self.design.transpose_product_into(slopes, out);
+            return norms;
+        }
+        let both = |(j, o): (usize, &mut f64)| {
+            *o = self.design.column_dot(j, slopes);
+            self.column_norm(j)
         };
-        self.column_norms.get_or_init(|| (0..self.design.n_columns()).into_par_iter().map(norm).collect())
+        let norms = out.par_iter_mut().enumerate().with_min_len(64).map(both).collect();
+        self.column_norms.get_or_init(|| norms)
     }
 
     /// √(Σ s a_j²) over the columns of a block.
@@ -168,20 +189,31 @@ impl<'a, D: DesignMatrix, L: Loss, P: Penalty> SparseGlm<'a, D, L, P> {
         &self.null
     }
 
+    /// Largest |Aᵀ(s∘f')| of the null model.
+    pub(super) fn largest_correlation(&self) -> f64 {
+        *self.largest_correlation.get_or_init(|| largest(&self.start_from_null().correlations))
+    }
+
     /// The null model as a start.
     pub(super) fn start_from_null(&self) -> Solution {
-        self.start_from(vec![0.0; self.design.n_columns()], self.null.intercept)
+        let start = self.start_from(vec![0.0; self.design.n_columns()], self.null.intercept);
+        self.largest_correlation.get_or_init(|| largest(&start.correlations));
+        start
     }
 
     /// The smallest factor t such that λ = t·`factors` gives zero coefficients; blocks with factor 0 or +∞ do not count.
     pub fn lambda_max(&self, factors: &[f64]) -> f64 {
+        self.lambda_max_from(&self.start_from_null(), factors)
+    }
+
+    /// The same, given the null model.
+    pub(super) fn lambda_max_from(&self, null: &Solution, factors: &[f64]) -> f64 {
         let blocks = self.penalty.blocks();
-        let correlations = self.start_from_null().correlations;
         let mut block = Vec::new();
         (0..blocks.len())
             .filter(|&g| factors[g] > 0.0 && factors[g].is_finite())
             .map(|g| {
-                blocks.gather(g, &correlations, &mut block);
+                blocks.gather(g, &null.correlations, &mut block);
                 self.penalty.dual_norm(&block) / factors[g]
             })
             .fold(0.0, f64::max)
@@ -380,6 +412,10 @@ impl<'a, D: DesignMatrix, L: Loss, P: Penalty> SparseGlm<'a, D, L, P> {
         }
         Ok(())
     }
+}
+
+fn largest(correlations: &[f64]) -> f64 {
+    correlations.iter().fold(0.0_f64, |m, c| m.max(c.abs()))
 }
 
 impl<D: DesignMatrix, L: Loss, P: Penalty> LowerLevel for SparseGlm<'_, D, L, P> {

@@ -22,7 +22,7 @@ use crate::loss::Loss;
 use crate::penalty::Penalty;
 use crate::{Error, Result};
 
-use super::{Hyperparameters, Solution, SparseGlm};
+use super::{Hyperparameters, Solution, SparseGlm, gram_cache::capacity};
 
 const MAX_WORKING_SETS: usize = 100;
 const SMALLEST_WORKING_SET: usize = 32;
@@ -39,7 +39,9 @@ pub(super) fn solve<D: DesignMatrix, L: Loss, P: Penalty>(
     start: Option<Solution>,
     tolerance: f64,
 ) -> Result<Solution> {
-    let start = start.or_else(|| continuation(problem, hyperparameters));
+    let (n, p) = (problem.design.n_rows(), problem.design.n_columns());
+    let fits = |start: &Solution| start.coefficients.len() == p && start.predictor.len() == n;
+    let start = start.filter(fits).unwrap_or_else(|| continuation(problem, hyperparameters));
     let solution = descend(problem, hyperparameters, start, tolerance);
     // A gap of 1e-3 of the null objective is no solution at all; anything better is returned with its gap.
     if solution.relative_gap.is_nan() || solution.relative_gap > tolerance.max(1e-3) {
@@ -52,23 +54,22 @@ pub(super) fn solve<D: DesignMatrix, L: Loss, P: Penalty>(
     Ok(solution)
 }
 
-/// A start for small weights: rough solutions for larger ones, on the way down from where all coefficients are zero. `None` if the weights are
-/// within a factor of [`CONTINUATION`] of that.
+/// A start without a better one: rough solutions for larger weights, on the way down from where all coefficients are zero.
 fn continuation<D: DesignMatrix, L: Loss, P: Penalty>(
     problem: &SparseGlm<'_, D, L, P>,
     hyperparameters: &Hyperparameters,
-) -> Option<Solution> {
-    let ratio = problem.lambda_max(&hyperparameters.lambda);
+) -> Solution {
+    let mut start = problem.start_from_null();
+    let ratio = problem.lambda_max_from(&start, &hyperparameters.lambda);
     let steps = (ratio.ln() / CONTINUATION.ln()).floor();
     if !(1.0..100.0).contains(&steps) {
-        return None;
+        return start;
     }
-    let mut start = None;
     let mut scale = CONTINUATION.powf(steps);
     while scale > 1.5 {
         let lambda = hyperparameters.lambda.iter().map(|l| scale * l).collect();
         let larger = Hyperparameters { lambda, ridge: hyperparameters.ridge };
-        start = Some(descend(problem, &larger, start, 1e-2));
+        start = descend(problem, &larger, start, 1e-2);
         scale /= CONTINUATION;
     }
     start
@@ -77,7 +78,7 @@ fn continuation<D: DesignMatrix, L: Loss, P: Penalty>(
 fn descend<D: DesignMatrix, L: Loss, P: Penalty>(
     problem: &SparseGlm<'_, D, L, P>,
     hyperparameters: &Hyperparameters,
-    start: Option<Solution>,
+    start: Solution,
     tolerance: f64,
 ) -> Solution {
     let mut state = State::new(problem, hyperparameters, start);
@@ -152,11 +153,8 @@ impl<'s, 'a, D: DesignMatrix, L: Loss, P: Penalty> State<'s, 'a, D, L, P> {
     fn new(
         problem: &'s SparseGlm<'a, D, L, P>,
         hyperparameters: &'s Hyperparameters,
-        start: Option<Solution>,
+        mut solution: Solution,
     ) -> Self {
-        let (n, p) = (problem.design.n_rows(), problem.design.n_columns());
-        let fits = |start: &Solution| start.coefficients.len() == p && start.predictor.len() == n;
-        let mut solution = start.filter(fits).unwrap_or_else(|| problem.start_from_null());
         solution.iterations = 0;
         let mut state = Self { problem, hyperparameters, solution, violation: f64::INFINITY, damping: 0.0 };
         state.drop_excluded();
@@ -229,7 +227,7 @@ impl<'s, 'a, D: DesignMatrix, L: Loss, P: Penalty> State<'s, 'a, D, L, P> {
     fn coefficient_scale(&self) -> f64 {
         let l1: f64 = self.solution.coefficients.iter().map(|y| y.abs()).sum();
         let null = self.problem.null_model();
-        l1.max(null.objective / null.largest_correlation.max(f64::MIN_POSITIVE))
+        l1.max(null.objective / self.problem.largest_correlation().max(f64::MIN_POSITIVE))
     }
 
     /// Blocks of the support, unpenalized blocks, and the worst violators (as many as there are active blocks, at least 32).
@@ -256,7 +254,7 @@ impl<'s, 'a, D: DesignMatrix, L: Loss, P: Penalty> State<'s, 'a, D, L, P> {
                 candidates.push((ratio, g));
             }
         }
-        let room = set.len().max(SMALLEST_WORKING_SET);
+        let room = self.room(set.len());
         if candidates.len() > room {
             candidates.select_nth_unstable_by(room, |a, b| b.0.total_cmp(&a.0));
             candidates.truncate(room);
@@ -264,5 +262,12 @@ impl<'s, 'a, D: DesignMatrix, L: Loss, P: Penalty> State<'s, 'a, D, L, P> {
         set.extend(candidates.iter().map(|c| c.1));
         set.sort_unstable();
         set
+    }
+
+    /// How many violators may join so many blocks: as many, but no more than products can be held for, unless that leaves next to none.
+    fn room(&self, active: usize) -> usize {
+        let room = active.max(SMALLEST_WORKING_SET);
+        let left = capacity(self.problem.design).saturating_sub(active);
+        if left >= SMALLEST_WORKING_SET { room.min(left) } else { room }
     }
 }

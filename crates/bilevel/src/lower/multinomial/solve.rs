@@ -4,10 +4,9 @@
 //! objective falls; the intercepts are at their minimizers throughout.
 
 use crate::design::DesignMatrix;
-use crate::lower::curvature::{GramModel, Products};
 use crate::lower::{Hyperparameters, Solution};
 use crate::penalty::L1;
-use crate::solver::{CdSettings, LocalBlocks, coordinate_descent};
+use crate::solver::{CdSettings, GramModel, LocalBlocks, Products, coordinate_descent};
 use crate::{Error, Result};
 
 use super::{MultinomialGlm, Point};

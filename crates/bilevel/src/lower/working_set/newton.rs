@@ -5,12 +5,12 @@ use std::sync::PoisonError;
 use crate::design::DesignMatrix;
 use crate::loss::Loss;
 use crate::lower::Curvature;
-use crate::lower::curvature::{ColumnModel, GramModel};
+use crate::lower::curvature::ColumnModel;
 use crate::lower::gram_cache::{GramCache, capacity};
 use crate::lower::row_major::LazyRows;
 use crate::lower::sparse_glm::Measured;
 use crate::penalty::Penalty;
-use crate::solver::{CdSettings, LocalBlocks, coordinate_descent};
+use crate::solver::{CdSettings, GramModel, LocalBlocks, coordinate_descent};
 
 use super::State;
 
