@@ -24,6 +24,10 @@ pub trait QuadraticModel {
     fn sweeps_before_newton(&self) -> usize {
         1
     }
+    /// What the exact finish on a support of that size costs, in rounds of sweeps: it is put off while fewer are to be expected. Default 0.
+    fn finish_cost(&self, _active: usize) -> f64 {
+        0.0
+    }
     /// Hessian of the coordinates in `free`, column major, where it is at hand.
     fn submatrix(&self, free: &[usize]) -> Option<Vec<f64>>;
     /// Follows the exact path to the minimizer with ℓ1 weights `lambda` for at most `max_events` changes of the support, where the Hessian is at hand: see
@@ -90,6 +94,7 @@ pub fn coordinate_descent<M: QuadraticModel, P: Penalty>(
     // Rounding leaves a violation of a few units in the last place of the gradient; near that, ten sweeps without progress are the end.
     let scale = blocks.lambda.iter().filter(|l| l.is_finite()).fold(0.0_f64, |m, l| m.max(*l));
     let (mut best, mut best_at) = (f64::INFINITY, 0);
+    let mut last = f64::INFINITY;
     while outcome.sweeps < settings.max_sweeps {
         outcome.sweeps += 1;
         let sweep = sweep(model, penalty, blocks, 0..blocks.len(), y, &mut trial);
@@ -116,7 +121,10 @@ pub fn coordinate_descent<M: QuadraticModel, P: Penalty>(
         }
         resting = if support_changed { 0 } else { resting + 1 };
         // Twenty sweeps without a Newton step is where crawling coordinate descent has cost as much as one.
-        if resting >= model.sweeps_before_newton() || outcome.sweeps % 20 == 0 {
+        let rounds_left = (outcome.violation / settings.tolerance).ln() / (last / outcome.violation).ln().max(0.0);
+        last = outcome.violation;
+        let rests = resting >= model.sweeps_before_newton() && model.finish_cost(active.len()) <= rounds_left;
+        if rests || outcome.sweeps % 20 == 0 {
             outcome.newton_steps += finish(model, penalty, blocks, y, settings.tolerance);
             resting = 0;
         }

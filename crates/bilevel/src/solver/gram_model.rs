@@ -69,6 +69,11 @@ impl QuadraticModel for GramModel<'_> {
         crate::kernel::axpy(delta, self.products.column(slot), &mut self.gradient);
         self.gradient[slot as usize] += self.ridge * delta;
     }
+    fn finish_cost(&self, active: usize) -> f64 {
+        // A factorization, whose multiplications run about eight times as fast as those of a sweep, and one image, against six sweeps.
+        let (active, size) = (active as f64, self.slots.len().max(1) as f64);
+        (active * active / 24.0 + active + size) / (6.0 * size)
+    }
     fn submatrix(&self, free: &[usize]) -> Option<Vec<f64>> {
         let slots: Vec<u32> = free.iter().map(|&k| self.slots[k]).collect();
         Some(self.products.gather(&slots, self.ridge))

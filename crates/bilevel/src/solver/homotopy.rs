@@ -67,10 +67,13 @@ struct Path<'p> {
 }
 
 impl<'p> Path<'p> {
-    fn new(model: &GramModel<'_>, lambda: &'p [f64], y: &[f64]) -> Option<Self> {
+    fn new(model: &mut GramModel<'_>, lambda: &'p [f64], y: &mut [f64]) -> Option<Self> {
         let is_free = |k: usize| y[k] != 0.0 || lambda[k] == 0.0 && model.diagonal(k) > 0.0;
-        let support: Vec<usize> = (0..y.len()).filter(|&k| is_free(k)).collect();
-        let factor = UpdatedCholesky::new(support.len(), &model.submatrix(&support)?)?;
+        let mut support: Vec<usize> = (0..y.len()).filter(|&k| is_free(k)).collect();
+        let factor = match UpdatedCholesky::new(support.len(), &model.submatrix(&support)?) {
+            Some(factor) => factor,
+            None => independent(model, lambda, y, &mut support)?,
+        };
         let mut signs = vec![f64::NAN; y.len()];
         for &k in &support {
             signs[k] = if lambda[k] == 0.0 { 0.0 } else { y[k].signum() };
@@ -127,8 +130,7 @@ impl<'p> Path<'p> {
         let k = self.support.remove(position);
         self.factor.remove(position);
         // What rounding left of it.
-        model.update(k, -y[k]);
-        y[k] = 0.0;
+        move_by(model, y, k, -y[k]);
         self.signs[k] = f64::NAN;
         self.just_left = Some(k);
         Progress::Event
@@ -142,6 +144,70 @@ impl<'p> Path<'p> {
         self.signs[k] = sign;
         Progress::Event
     }
+}
+
+/// Factorizes a support with dependent columns, of which coordinate descent may hold some: a dependent coordinate moves along the null space, which leaves q as it
+/// is, in the direction in which the penalty does not grow, until one of those that depend on each other is zero and leaves. `None` if a dependent one is free.
+fn independent(
+    model: &mut GramModel<'_>,
+    lambda: &[f64],
+    y: &mut [f64],
+    support: &mut Vec<usize>,
+) -> Option<UpdatedCholesky> {
+    let mut factor = UpdatedCholesky::default();
+    let mut kept: Vec<usize> = Vec::with_capacity(support.len());
+    for &k in support.iter() {
+        let entries = model.entries(k, &kept);
+        if factor.append(entries.clone(), model.diagonal(k)) {
+            kept.push(k);
+            continue;
+        }
+        let mut null = entries;
+        factor.solve(&mut null);
+        null.iter_mut().for_each(|z| *z = -*z);
+        let slope = |i: usize, z: f64| lambda[i] * y[i].signum() * z;
+        let growth = slope(k, 1.0) + kept.iter().zip(&null).map(|(&i, z)| slope(i, *z)).sum::<f64>();
+        let sense = if growth > 0.0 { -1.0 } else { 1.0 };
+        let reach = |i: usize, z: f64| {
+            let ratio = -y[i] / (sense * z);
+            if lambda[i] > 0.0 && ratio >= 0.0 { ratio } else { f64::INFINITY }
+        };
+        let (mut step, mut leaves) = (reach(k, 1.0), None);
+        for (position, (&i, z)) in kept.iter().zip(&null).enumerate() {
+            if reach(i, *z) < step {
+                (step, leaves) = (reach(i, *z), Some(position));
+            }
+        }
+        if !step.is_finite() {
+            return None;
+        }
+        for (&i, z) in kept.iter().zip(&null) {
+            move_by(model, y, i, sense * step * z);
+        }
+        move_by(model, y, k, sense * step);
+        let position = match leaves {
+            None => {
+                move_by(model, y, k, -y[k]);
+                continue;
+            }
+            Some(position) => position,
+        };
+        let gone = kept.remove(position);
+        move_by(model, y, gone, -y[gone]);
+        factor.remove(position);
+        if factor.append(model.entries(k, &kept), model.diagonal(k)) {
+            kept.push(k);
+        } else {
+            return None;
+        }
+    }
+    *support = kept;
+    Some(factor)
+}
+
+fn move_by(model: &mut GramModel<'_>, y: &mut [f64], k: usize, delta: f64) {
+    model.update(k, delta);
+    y[k] += delta;
 }
 
 enum Event {
