@@ -127,8 +127,12 @@ impl GramCache {
             self.slots.insert(j, self.columns.len());
             self.columns.push(j);
             self.shifts.push(shift);
-            let product = |(&k, m): (&u32, &f64)| design.column_dot(k as usize, &buffer) - m * shifted_sum;
-            self.products.extend(self.columns.iter().zip(&self.shifts).map(product));
+            let first = self.products.len();
+            self.products.resize(first + self.columns.len(), 0.0);
+            design.columns_dot_into(&self.columns, &buffer, &mut self.products[first..]);
+            for (product, shift) in self.products[first..].iter_mut().zip(&self.shifts) {
+                *product -= shift * shifted_sum;
+            }
             self.sums.push(sum);
             self.shifted_sums.push(shifted_sum);
             self.squares.push(square);
