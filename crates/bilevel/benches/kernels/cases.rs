@@ -11,7 +11,7 @@ use crate::{Bound, Case, Pools};
 /// Bytes of a matrix. Between two passes over it go those over all others, so that none of it is left in any cache.
 const BYTES: usize = 1 << 26;
 /// Columns of the Gram matrix.
-const GRAM: usize = 32;
+const GRAM: usize = 16;
 /// A vector of more elements is counted: it leaves the cache.
 const COUNTED: usize = 1 << 22;
 
@@ -114,7 +114,7 @@ impl Shape<'_> {
                 black_box(curvature.gram(&columns, &[0.0; GRAM], &mut Vec::new()));
             };
             let read = self.bytes * n * GRAM * (GRAM + 1) / 2;
-            cases.push(self.case("Gram of 32 columns, each pair counted", 1, read, Bound::Read, run));
+            cases.push(self.case("Gram of 16 columns, each pair counted", 1, read, Bound::Read, run));
         }
     }
 
