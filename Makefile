@@ -24,7 +24,7 @@ SECONDS ?= 600
 BENCH ?=
 EXAMPLES ?=
 
-.PHONY: help demo test lint lint-rust lint-python test-rust python test-python doc docs licences miri audit browser bench fuzz format clean
+.PHONY: help demo test lint lint-rust lint-python test-rust python test-python doc docs licences miri audit browser bench bench-kernels fuzz format clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -97,6 +97,9 @@ browser: ## installs Chromium for the report's test (as root, on Debian and its 
 bench: .venv/bench/ready ## times the command beside scikit-learn and celer; options in BENCH="..."
 	cargo build --release --locked -p bilevel-cli
 	$(BENCH_PYTHON) benchmarks/compare.py $(BENCH)
+
+bench-kernels: ## the products of matrices beyond the cache against the memory's bandwidth (1 minute, 3 GB); prints Markdown
+	cargo bench --locked -p bilevel --bench kernels
 
 fuzz: .tools/cargo-fuzz-$(CARGO_FUZZ_VERSION) ## fuzzes every reader for SECONDS=600 each (needs a nightly toolchain)
 	@export PATH="$(CURDIR)/.tools/bin:$$PATH"; cd crates/bilevel-io; \

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)] // the helpers make matrices that are valid by construction
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use bilevel::Error;
 use bilevel::design::{CscMatrix, DenseMatrix, Design, DesignMatrix, ScaledDesign, unsigned_indices};
@@ -115,6 +115,10 @@ fn assert_is_the_matrix(design: &impl DesignMatrix, expected: &Entries, v: &[f64
     let mut transposed = vec![f64::NAN; p];
     design.transpose_product_into(v, &mut transposed);
     assert!((0..p).all(|j| transposed[j] == design.column_dot(j, v)));
+    let columns: Vec<u32> = (0..p as u32).rev().collect();
+    let mut some = vec![f64::NAN; p];
+    design.columns_dot_into(&columns, v, &mut some);
+    assert!(some.iter().zip(columns).all(|(&x, j)| x == transposed[j as usize]));
     let mut product = vec![f64::NAN; n];
     design.product_into(c, &mut product);
     assert!((0..n).all(|i| product[i] == (0..p).map(|j| expected.at(i, j) * c[j]).sum::<f64>()));
@@ -263,6 +267,58 @@ fn what_was_checked_is_what_is_read_and_a_clone_keeps_it_alive() {
     assert_eq!(b, CscMatrix::new(2, vec![0, 1], vec![1], vec![2.0]).unwrap());
 }
 
+/// Answers once; counts its end.
+struct Mortal<T> {
+    values: Vec<T>,
+    asked: AtomicBool,
+    ends: Arc<AtomicUsize>,
+}
+
+impl<T> AsRef<[T]> for Mortal<T> {
+    fn as_ref(&self) -> &[T] {
+        assert!(!self.asked.swap(true, Ordering::Relaxed), "asked again");
+        &self.values
+    }
+}
+
+impl<T> Drop for Mortal<T> {
+    fn drop(&mut self) {
+        self.ends.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn shared_arrays_are_read_on_other_threads_and_end_with_the_last_matrix() {
+    fn owner<T>(values: Vec<T>, ends: &Arc<AtomicUsize>) -> Arc<Mortal<T>> {
+        Arc::new(Mortal { values, asked: AtomicBool::new(false), ends: ends.clone() })
+    }
+    let ends = Arc::new(AtomicUsize::new(0));
+    let (rows, values) = (owner(vec![0, 2, 1], &ends), owner(vec![1.0, 3.0, 2.0], &ends));
+    let sparse = CscMatrix::from_shared(3, vec![0, 2, 3], rows, values).unwrap();
+    let dense = DenseMatrix::from_shared(3, 1, owner(vec![1.0_f32, 2.0, 3.0], &ends)).unwrap();
+    let readers: Vec<_> = (0..2)
+        .map(|_| {
+            let (sparse, dense) = (sparse.clone(), dense.clone());
+            std::thread::spawn(move || (sparse.column_dot(0, &[1.0; 3]), dense.column_dot(0, &[1.0; 3])))
+        })
+        .collect();
+    drop((sparse, dense));
+    assert!(readers.into_iter().all(|reader| reader.join().unwrap() == (4.0, 6.0)));
+    assert_eq!(ends.load(Ordering::Relaxed), 3);
+}
+
+#[test]
+fn nothing_may_be_shared() {
+    let nothing = DenseMatrix::from_shared(0, 3, Arc::new(Vec::<f64>::new())).unwrap();
+    let mut out = [f64::NAN; 3];
+    nothing.transpose_product_into(&[], &mut out);
+    assert_eq!(out, [0.0; 3]);
+    nothing.product_into(&[1.0; 3], &mut []);
+    let rows = unsigned_indices(Arc::new(Vec::new())).unwrap();
+    let empty = CscMatrix::from_shared(2, vec![0, 0], rows, Arc::new(Vec::<f64>::new())).unwrap();
+    assert_eq!(empty.column_dot(0, &[1.0; 2]), 0.0);
+}
+
 #[test]
 fn a_sparse_design_is_widened_by_empty_columns_and_never_narrowed() {
     let a = CscMatrix::new(2, vec![0, 1], vec![1], vec![3.0]).unwrap();
@@ -296,20 +352,67 @@ fn designs_of_different_width_and_rows_out_of_range_are_refused() {
     }
 }
 
+/// Entries that are not exact, so that the order of a sum shows in its last digits; enough of them to be shared between threads.
+fn large_storages(n: usize, p: usize) -> [Design; 4] {
+    let values = (0..n * p).map(|k| ((k * 7919) % 1000) as f64 / 3.0 - 150.0).collect();
+    let dense = Design::Dense(DenseMatrix::new(n, p, values).unwrap());
+    let rows: Vec<u32> =
+        (0..p).flat_map(|j| (0..n).filter(move |i| (i + j) % 3 == 0)).map(|i| i as u32).collect();
+    let starts = (0..=p).map(|j| (0..j).map(|j| (0..n).filter(|i| (i + j) % 3 == 0).count()).sum()).collect();
+    let values = (0..rows.len()).map(|k| ((k * 7919) % 1000) as f64 / 3.0 - 150.0).collect();
+    let sparse = Design::Sparse(CscMatrix::new(n, starts, rows, values).unwrap());
+    [dense.clone(), dense.into_f32(), sparse.clone(), sparse.into_f32()]
+}
+
+fn on_threads(threads: usize, length: usize, work: impl Fn(&mut [f64]) + Sync) -> Vec<f64> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+    let mut out = vec![f64::NAN; length];
+    pool.install(|| work(&mut out));
+    out
+}
+
+/// Short columns are summed one by one, long ones several at a time, many rows in parts.
 #[test]
 #[cfg_attr(miri, ignore = "large")]
-fn the_parallel_transpose_product_equals_the_sequential_one_to_the_last_bit() {
-    let (n, p) = (300, 700); // 210,000 entries: above the size at which columns are shared between threads
-    let values = (0..n * p).map(|k| ((k * 7919) % 1000) as f64 / 3.0 - 150.0).collect();
-    let a = Design::Dense(DenseMatrix::new(n, p, values).unwrap());
+fn products_do_not_depend_on_the_number_of_threads_to_the_last_bit() {
+    for (n, p) in [(300, 1400), (5000, 107), (20_000, 30)] {
+        let v: Vec<f64> = (0..n).map(|i| (i as f64).sin()).collect();
+        let c: Vec<f64> = (0..p).map(|j| if j % 5 == 3 { 0.0 } else { (j as f64).cos() }).collect();
+        let scale: Vec<f64> = (0..p).map(|j| 1.0 + j as f64 / 7.0).collect();
+        for design in large_storages(n, p) {
+            let scaled = ScaledDesign::new(&design, Some(scale.clone()));
+            let transposed = |threads| on_threads(threads, p, |out| scaled.transpose_product_into(&v, out));
+            let product = |threads| on_threads(threads, n, |out| scaled.product_into(&c, out));
+            let (first, second) = (transposed(1), product(1));
+            for threads in [2, 3, 5] {
+                assert_eq!(transposed(threads), first);
+                assert_eq!(product(threads), second);
+            }
+            // 4γ of the sums of the sizes of the terms: the order of summation, and the scale before or after it
+            let bound = |size: f64, terms: usize| 4.0 * terms as f64 * f64::EPSILON * size;
+            let mut expected = vec![0.0; n];
+            for (j, &product) in first.iter().enumerate() {
+                assert!((product - scaled.column_dot(j, &v)).abs() <= bound(150.0 * scale[j] * n as f64, n));
+                scaled.column_axpy(j, c[j], &mut expected);
+            }
+            let size: f64 = scale.iter().map(|s| 150.0 * s).sum();
+            assert!(second.iter().zip(&expected).all(|(a, b)| (a - b).abs() <= bound(size, p)));
+        }
+    }
+}
+
+#[test]
+fn equal_columns_have_equal_products_wherever_they_stand() {
+    // more rows than are summed column by column, and no multiple of the columns that are summed at a time
+    let (n, p) = if cfg!(miri) { (4100, 6) } else { (5000, 23) };
+    let column: Vec<f64> = (0..n).map(|i| (i as f64).cos() / 3.0).collect();
+    let values: Vec<f64> = (0..p).flat_map(|_| column.iter().copied()).collect();
+    let design = Design::Dense(DenseMatrix::new(n, p, values).unwrap());
     let v: Vec<f64> = (0..n).map(|i| (i as f64).sin()).collect();
-    let product = |threads| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        let mut out = vec![0.0; p];
-        pool.install(|| a.transpose_product_into(&v, &mut out));
-        out
-    };
-    let sequential: Vec<f64> = (0..p).map(|j| a.column_dot(j, &v)).collect();
-    assert_eq!(product(1), sequential);
-    assert_eq!(product(3), sequential);
+    let mut out = vec![0.0; p];
+    design.transpose_product_into(&v, &mut out);
+    assert!(out.iter().all(|o| *o == out[0]), "{out:?}");
+    let mut some = vec![0.0; 3];
+    design.columns_dot_into(&[p as u32 - 1, 0, 3], &v, &mut some);
+    assert_eq!(some, out[..3]);
 }

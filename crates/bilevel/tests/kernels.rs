@@ -5,8 +5,8 @@
 //! run under Miri, which sees every read out of bounds or misaligned.
 
 use bilevel::kernel::{
-    Element, axpy, dot, sparse_axpy, sparse_dot, sparse_weighted_axpy, sparse_weighted_square, weighted_axpy,
-    weighted_square,
+    Element, Next, axpy, dot, sparse_axpy, sparse_dot, sparse_weighted_axpy, sparse_weighted_square,
+    weighted_axpy, weighted_square,
 };
 use proptest::prelude::*;
 
@@ -53,6 +53,10 @@ fn column_and_vector() -> impl Strategy<Value = (Vec<u32>, Vec<f64>, Vec<f64>)> 
     })
 }
 
+fn next() -> impl Strategy<Value = Next> {
+    prop_oneof![Just(Next::Wanted), Just(Next::Other)]
+}
+
 fn to_f32(v: &[f64]) -> Vec<f32> {
     v.iter().map(|&x| f32::from_f64(x)).collect()
 }
@@ -72,7 +76,7 @@ proptest! {
         let a = to_f32(&a);
         let (a, b) = (&a[offset..], &b[offset..]);
         let terms = || a.iter().zip(b).map(|(&x, y)| f64::from(x) * y);
-        prop_assert!((f32::dot(a, b) - terms().sum::<f64>()).abs() <= rounding_bound(terms()));
+        prop_assert!((dot(a, b) - terms().sum::<f64>()).abs() <= rounding_bound(terms()));
     }
 
     #[test]
@@ -89,7 +93,7 @@ proptest! {
     fn axpy_with_single_precision_storage_rounds_the_storage_only(s in value(), (x, y, offset) in two_vectors()) {
         let x = to_f32(&x);
         let mut result = y.clone();
-        f32::axpy(s, &x[offset..], &mut result[offset..]);
+        axpy(s, &x[offset..], &mut result[offset..]);
         for ((r, &x), y) in result.iter().zip(&x).zip(&y).skip(offset) {
             let term = s * f64::from(x);
             prop_assert!((r - (y + term)).abs() <= rounding_bound([term, *y].into_iter()));
@@ -122,11 +126,13 @@ proptest! {
     }
 
     #[test]
-    fn sparse_kernels_equal_the_dense_ones_on_the_scattered_column(s in value(), (rows, values, v) in column_and_vector()) {
+    fn sparse_kernels_equal_the_dense_ones_on_the_scattered_column(s in value(), (rows, values, v) in column_and_vector(), next in next()) {
         let mut scattered = vec![0.0; v.len()];
         rows.iter().zip(&values).for_each(|(&i, &a)| scattered[i as usize] = a);
         // SAFETY: `column_and_vector` draws rows below the length of v.
-        let (product, square) = unsafe { (sparse_dot(&rows, &values, &v), sparse_weighted_square(&rows, &values, &v)) };
+        let (product, square) = unsafe {
+            (sparse_dot(&rows, &values, &v, next), sparse_weighted_square(&rows, &values, &v, next))
+        };
         let terms = || scattered.iter().zip(&v).map(|(a, v)| a * v);
         prop_assert!((product - terms().sum::<f64>()).abs() <= rounding_bound(terms()));
         let terms = || scattered.iter().zip(&v).map(|(a, v)| v * a * a);
@@ -134,14 +140,14 @@ proptest! {
 
         let mut result = v.clone();
         // SAFETY: as above; `result` is as long as v.
-        unsafe { sparse_axpy(s, &rows, &values, &mut result) };
+        unsafe { sparse_axpy(s, &rows, &values, &mut result, next) };
         for ((r, a), v) in result.iter().zip(&scattered).zip(&v) {
             prop_assert!((r - (v + s * a)).abs() <= rounding_bound([s * a, *v].into_iter()));
         }
 
         let mut result = v.clone();
         // SAFETY: as above; `result` is as long as v.
-        unsafe { sparse_weighted_axpy(s, &rows, &values, &v, &mut result) };
+        unsafe { sparse_weighted_axpy(s, &rows, &values, &v, &mut result, next) };
         for ((r, a), v) in result.iter().zip(&scattered).zip(&v) {
             let term = s * v * a;
             prop_assert!((r - (v + term)).abs() <= rounding_bound([term, *v].into_iter()));
@@ -149,17 +155,42 @@ proptest! {
     }
 
     #[test]
-    fn sparse_kernels_with_single_precision_storage_round_the_storage_only((rows, values, v) in column_and_vector()) {
+    fn sparse_kernels_with_single_precision_storage_round_the_storage_only((rows, values, v) in column_and_vector(), next in next()) {
         let single = to_f32(&values);
         let widened: Vec<f64> = single.iter().map(|&x| f64::from(x)).collect();
         // SAFETY: `column_and_vector` draws rows below the length of v.
         unsafe {
-            prop_assert_eq!(sparse_dot(&rows, &single, &v), sparse_dot(&rows, &widened, &v));
+            prop_assert_eq!(sparse_dot(&rows, &single, &v, next), sparse_dot(&rows, &widened, &v, next));
             prop_assert_eq!(
-                sparse_weighted_square(&rows, &single, &v),
-                sparse_weighted_square(&rows, &widened, &v)
+                sparse_weighted_square(&rows, &single, &v, next),
+                sparse_weighted_square(&rows, &widened, &v, next)
             );
         }
+    }
+
+    #[test]
+    fn positions_in_two_bytes_give_the_digits_of_positions_in_four((rows, values, v) in column_and_vector(), next in next()) {
+        let short: Vec<u16> = rows.iter().map(|&i| i as u16).collect();
+        // SAFETY: `column_and_vector` draws rows below the length of v.
+        unsafe { prop_assert_eq!(sparse_dot(&short, &values, &v, next), sparse_dot(&rows, &values, &v, Next::Other)) };
+    }
+}
+
+/// A column that is longer than hints run ahead.
+#[test]
+fn hints_that_end_with_the_column_or_run_past_it_change_nothing() {
+    const N: u32 = if cfg!(miri) { 600 } else { 1500 };
+    let (rows, values): (Vec<u32>, Vec<f64>) = (0..N).map(|i| (i, f64::from(i % 8))).unzip();
+    let ones = vec![1.0; N as usize];
+    let exact: f64 = values.iter().sum();
+    for next in [Next::Wanted, Next::Other] {
+        let mut out = vec![0.0; N as usize];
+        // SAFETY: the rows are those below N.
+        unsafe {
+            assert_eq!(sparse_dot(&rows, &values, &ones, next), exact);
+            sparse_axpy(1.0, &rows, &values, &mut out, next);
+        }
+        assert_eq!(out, values);
     }
 }
 
@@ -171,7 +202,7 @@ fn dot_meets_every_length_around_the_vector_widths() {
         let ones = vec![1.0; length];
         let triangular = (length * length.saturating_sub(1) / 2) as f64;
         assert_eq!(dot(&a, &ones), triangular, "length {length}");
-        assert_eq!(f32::dot(&to_f32(&a), &ones), triangular, "length {length}");
+        assert_eq!(dot(&to_f32(&a), &ones), triangular, "length {length}");
         assert_eq!(weighted_square(&ones, &a), triangular, "length {length}");
     }
 }

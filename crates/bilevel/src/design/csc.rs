@@ -1,9 +1,10 @@
 //! Sparse design matrix in compressed-column (CSC) storage.
 
-use crate::kernel::{self, Element};
+use crate::kernel::{self, Element, Next};
 use crate::{Error, Result};
 
 use super::DesignMatrix;
+use super::product::{COLUMNS_PER_TASK, in_tasks};
 use super::storage::{SharedSlice, Storage};
 
 /// An n×p matrix in compressed sparse columns: the entries of column j are `starts[j]..starts[j+1]` of `rows` and `values`.
@@ -192,34 +193,54 @@ impl<T: Element> DesignMatrix for CscMatrix<T> {
         assert!(v.len() >= self.n_rows);
         let (rows, values) = self.column(column);
         // SAFETY: construction checked that every row index is below n_rows, and v is at least that long.
-        unsafe { kernel::sparse_dot(rows, values, v) }
+        unsafe { kernel::sparse_dot(rows, values, v, Next::Other) }
     }
     #[inline]
     fn column_axpy(&self, column: usize, s: f64, out: &mut [f64]) {
         assert!(out.len() >= self.n_rows);
         let (rows, values) = self.column(column);
         // SAFETY: construction checked that every row index is below n_rows, and out is at least that long.
-        unsafe { kernel::sparse_axpy(s, rows, values, out) }
+        unsafe { kernel::sparse_axpy(s, rows, values, out, Next::Other) }
     }
     #[inline]
     fn column_weighted_axpy(&self, column: usize, s: f64, weights: &[f64], out: &mut [f64]) {
         assert!(weights.len() >= self.n_rows && out.len() >= self.n_rows);
         let (rows, values) = self.column(column);
         // SAFETY: construction checked that every row index is below n_rows, and both vectors are at least that long.
-        unsafe { kernel::sparse_weighted_axpy(s, rows, values, weights, out) }
+        unsafe { kernel::sparse_weighted_axpy(s, rows, values, weights, out, Next::Other) }
     }
     #[inline]
     fn column_weighted_square(&self, column: usize, weights: &[f64]) -> f64 {
         assert!(weights.len() >= self.n_rows);
         let (rows, values) = self.column(column);
         // SAFETY: construction checked that every row index is below n_rows, and weights is at least that long.
-        unsafe { kernel::sparse_weighted_square(rows, values, weights) }
+        unsafe { kernel::sparse_weighted_square(rows, values, weights, Next::Other) }
     }
     #[inline]
     fn visit_column(&self, column: usize, mut visit: impl FnMut(usize, f64)) {
         let (rows, values) = self.column(column);
         for (&i, a) in rows.iter().zip(values) {
             visit(i as usize, a.to_f64());
+        }
+    }
+    fn transpose_product_into(&self, v: &[f64], out: &mut [f64]) {
+        assert!(v.len() >= self.n_rows);
+        in_tasks(self.n_stored(), out, COLUMNS_PER_TASK, |first, out| {
+            for (o, j) in out.iter_mut().zip(first..) {
+                let (rows, values) = self.column(j);
+                // SAFETY: construction checked that every row index is below n_rows, and v is at least that long.
+                *o = unsafe { kernel::sparse_dot(rows, values, v, Next::Wanted) };
+            }
+        });
+    }
+    fn columns_axpy(&self, first: usize, coefficients: &[f64], out: &mut [f64]) {
+        assert!(out.len() >= self.n_rows);
+        for (k, &s) in coefficients.iter().enumerate().filter(|(_, c)| **c != 0.0) {
+            let (rows, values) = self.column(first + k);
+            let is_next_wanted = coefficients.get(k + 1).is_some_and(|c| *c != 0.0);
+            let next = if is_next_wanted { Next::Wanted } else { Next::Other };
+            // SAFETY: construction checked that every row index is below n_rows, and out is at least that long.
+            unsafe { kernel::sparse_axpy(s, rows, values, out, next) }
         }
     }
 }

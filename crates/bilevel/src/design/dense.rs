@@ -1,11 +1,16 @@
 //! Dense design matrix in column-major (Fortran) order.
 
-use crate::kernel::{self, Element};
+use rayon::prelude::*;
+
+use crate::kernel::{self, Element, LEAVES_CACHE, TOGETHER};
 use crate::{Error, Result};
 
 use super::DesignMatrix;
+use super::product::{ENTRIES_FOR_THREADS, in_tasks, sum_of_columns};
 use super::storage::{SharedSlice, Storage};
 
+/// Entries that a thread takes at once in Aᵀv.
+const ENTRIES_PER_TASK: usize = 1 << 16;
 /// A dense n×p matrix in column-major order: entry (i, j) is `values[j·n + i]`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DenseMatrix<T> {
@@ -91,6 +96,32 @@ impl<T: Element> DenseMatrix<T> {
         }
     }
 
+    /// The products of v with the columns that `column` says; each is summed in one order, whatever the columns beside it.
+    fn dots(&self, column: impl Fn(usize) -> usize, v: &[f64], out: &mut [f64]) {
+        if self.n_rows <= LEAVES_CACHE {
+            out.iter_mut().enumerate().for_each(|(k, o)| *o = self.column_dot(column(k), v));
+            return;
+        }
+        for (group, out) in out.chunks_mut(TOGETHER).enumerate() {
+            let last = out.len() - 1;
+            let columns = std::array::from_fn(|k| self.column(column(group * TOGETHER + k.min(last))));
+            out.copy_from_slice(&kernel::dots(columns, v)[..=last]);
+        }
+    }
+
+    /// out += Σ c_j a_j on the rows from `first` on.
+    fn add_columns(&self, columns: &[(usize, f64)], first: usize, out: &mut [f64]) {
+        let rows = first..first + out.len();
+        let together = if out.len() > LEAVES_CACHE { columns.len() } else { 0 };
+        let (groups, _) = pulp::as_arrays::<TOGETHER, _>(&columns[..together]);
+        for group in groups {
+            kernel::axpys(group.map(|(_, c)| c), group.map(|(j, _)| &self.column(j)[rows.clone()]), out);
+        }
+        for &(j, c) in &columns[groups.len() * TOGETHER..] {
+            kernel::axpy(c, &self.column(j)[rows.clone()], out);
+        }
+    }
+
     pub(super) fn select_rows(&self, rows: &[usize]) -> Result<Self> {
         super::csc::check_rows(rows, self.n_rows)?;
         let mut values = Vec::with_capacity(rows.len() * self.n_columns);
@@ -134,11 +165,11 @@ impl<T: Element> DesignMatrix for DenseMatrix<T> {
     }
     #[inline]
     fn column_dot(&self, column: usize, v: &[f64]) -> f64 {
-        T::dot(self.column(column), v)
+        kernel::dot(self.column(column), v)
     }
     #[inline]
     fn column_axpy(&self, column: usize, s: f64, out: &mut [f64]) {
-        T::axpy(s, self.column(column), out);
+        kernel::axpy(s, self.column(column), out);
     }
     #[inline]
     fn column_weighted_axpy(&self, column: usize, s: f64, weights: &[f64], out: &mut [f64]) {
@@ -148,10 +179,40 @@ impl<T: Element> DesignMatrix for DenseMatrix<T> {
     fn column_weighted_square(&self, column: usize, weights: &[f64]) -> f64 {
         kernel::weighted_square(self.column(column), weights)
     }
+    fn transpose_product_into(&self, v: &[f64], out: &mut [f64]) {
+        let columns_per_task =
+            (ENTRIES_PER_TASK / self.n_rows.max(1)).next_multiple_of(TOGETHER).max(TOGETHER);
+        in_tasks(self.n_stored(), out, columns_per_task, |first, out| {
+            self.dots(|k| first + k, v, out);
+        });
+    }
+    fn columns_dot_into(&self, columns: &[u32], v: &[f64], out: &mut [f64]) {
+        self.dots(|k| columns[k] as usize, v, out);
+    }
+    fn columns_axpy(&self, first: usize, coefficients: &[f64], out: &mut [f64]) {
+        self.add_columns(&support(first, coefficients), 0, out);
+    }
+    fn product_into(&self, coefficients: &[f64], out: &mut [f64]) {
+        if self.n_rows <= LEAVES_CACHE || self.n_stored() < ENTRIES_FOR_THREADS {
+            return sum_of_columns(self, coefficients, out);
+        }
+        // Each row has its own sum, so that cutting the rows by the number of threads changes no digit.
+        let rows = self.n_rows.div_ceil(rayon::current_num_threads()).next_multiple_of(LEAVES_CACHE);
+        let support = support(0, coefficients);
+        out.par_chunks_mut(rows).enumerate().for_each(|(part, out)| {
+            out.fill(0.0);
+            self.add_columns(&support, part * rows, out);
+        });
+    }
     #[inline]
     fn visit_column(&self, column: usize, mut visit: impl FnMut(usize, f64)) {
         for (i, a) in self.column(column).iter().enumerate() {
             visit(i, a.to_f64());
         }
     }
+}
+
+/// The columns from `first` on whose coefficients are not zero, with these.
+fn support(first: usize, coefficients: &[f64]) -> Vec<(usize, f64)> {
+    (first..).zip(coefficients.iter().copied()).filter(|(_, c)| *c != 0.0).collect()
 }

@@ -5,10 +5,9 @@
 
 mod csc;
 mod dense;
+mod product;
 mod scaled;
 mod storage;
-
-use rayon::prelude::*;
 
 pub use csc::CscMatrix;
 pub use dense::DenseMatrix;
@@ -41,26 +40,29 @@ pub trait DesignMatrix: Sync {
     where
         Self: Sized;
 
+    /// out_k = a_jᵀ v for each column j of a list as long as `out`, with `v` of length n.
+    fn columns_dot_into(&self, columns: &[u32], v: &[f64], out: &mut [f64]) {
+        out.iter_mut().zip(columns).for_each(|(o, &j)| *o = self.column_dot(j as usize, v));
+    }
+
+    /// out += Σ_k c_k·a_j, j = first + k, with `out` of length n; zero coefficients cost nothing.
+    fn columns_axpy(&self, first: usize, coefficients: &[f64], out: &mut [f64]) {
+        for (j, &c) in (first..).zip(coefficients).filter(|(_, c)| **c != 0.0) {
+            self.column_axpy(j, c, out);
+        }
+    }
+
     /// out = Aᵀ v, with `v` of length n and `out` of length p. Parallel over columns; the result does not depend on the number of threads.
     fn transpose_product_into(&self, v: &[f64], out: &mut [f64]) {
-        const COLUMNS_PER_TASK: usize = 256;
-        if self.n_stored() < 100_000 {
-            out.iter_mut().enumerate().for_each(|(j, o)| *o = self.column_dot(j, v));
-            return;
-        }
-        out.par_chunks_mut(COLUMNS_PER_TASK).enumerate().for_each(|(task, chunk)| {
-            for (k, o) in chunk.iter_mut().enumerate() {
-                *o = self.column_dot(task * COLUMNS_PER_TASK + k, v);
-            }
+        product::in_tasks(self.n_stored(), out, product::COLUMNS_PER_TASK, |first, out| {
+            out.iter_mut().zip(first..).for_each(|(o, j)| *o = self.column_dot(j, v));
         });
     }
 
-    /// out = A·coefficients, with `coefficients` of length p and `out` of length n; zero coefficients cost nothing.
+    /// out = A·coefficients, with `coefficients` of length p and `out` of length n; zero coefficients cost nothing. Parallel where that
+    /// pays; the result does not depend on the number of threads.
     fn product_into(&self, coefficients: &[f64], out: &mut [f64]) {
-        out.fill(0.0);
-        for (j, &c) in coefficients.iter().enumerate().filter(|(_, c)| **c != 0.0) {
-            self.column_axpy(j, c, out);
-        }
+        product::sum_of_columns(self, coefficients, out);
     }
 }
 
@@ -199,5 +201,17 @@ impl DesignMatrix for Design {
     #[inline]
     fn visit_column(&self, column: usize, visit: impl FnMut(usize, f64)) {
         each_storage!(self, m => m.visit_column(column, visit));
+    }
+    fn columns_dot_into(&self, columns: &[u32], v: &[f64], out: &mut [f64]) {
+        each_storage!(self, m => m.columns_dot_into(columns, v, out));
+    }
+    fn columns_axpy(&self, first: usize, coefficients: &[f64], out: &mut [f64]) {
+        each_storage!(self, m => m.columns_axpy(first, coefficients, out));
+    }
+    fn transpose_product_into(&self, v: &[f64], out: &mut [f64]) {
+        each_storage!(self, m => m.transpose_product_into(v, out));
+    }
+    fn product_into(&self, coefficients: &[f64], out: &mut [f64]) {
+        each_storage!(self, m => m.product_into(coefficients, out));
     }
 }

@@ -59,4 +59,23 @@ impl<D: DesignMatrix> DesignMatrix for ScaledDesign<'_, D> {
         let factor = self.factor(column);
         self.design.visit_column(column, |i, a| visit(i, factor * a));
     }
+    fn columns_dot_into(&self, columns: &[u32], v: &[f64], out: &mut [f64]) {
+        self.design.columns_dot_into(columns, v, out);
+        out.iter_mut().zip(columns).for_each(|(o, &j)| *o *= self.factor(j as usize));
+    }
+    fn transpose_product_into(&self, v: &[f64], out: &mut [f64]) {
+        self.design.transpose_product_into(v, out);
+        if let Some(scale) = &self.scale {
+            out.iter_mut().zip(scale).for_each(|(o, s)| *o *= s);
+        }
+    }
+    fn product_into(&self, coefficients: &[f64], out: &mut [f64]) {
+        match &self.scale {
+            None => self.design.product_into(coefficients, out),
+            Some(scale) => {
+                let scaled: Vec<f64> = coefficients.iter().zip(scale).map(|(c, s)| s * c).collect();
+                self.design.product_into(&scaled, out);
+            }
+        }
+    }
 }

@@ -65,12 +65,14 @@ impl<'a, D: DesignMatrix> Curvature<'a, D> {
         // Scatter the denser column, run over the sparser: each pair costs the smaller number of entries.
         let mut order: Vec<usize> = (0..size).collect();
         order.sort_by_key(|&k| std::cmp::Reverse(self.design.column_stored(columns[k] as usize)));
+        let ordered: Vec<u32> = order.iter().map(|&k| columns[k]).collect();
+        let mut products = vec![0.0; size];
         for (rank, &j) in order.iter().enumerate() {
             let column = columns[j] as usize;
             self.design.column_weighted_axpy(column, 1.0, self.weights, buffer);
             let left = self.center(column, sums[j], buffer);
-            for &k in &order[rank..] {
-                let product = self.design.column_dot(columns[k] as usize, buffer);
+            self.design.columns_dot_into(&ordered[rank..], buffer, &mut products[rank..]);
+            for (&k, product) in order.iter().zip(&products).skip(rank) {
                 let entry = product - left.unwrap_or(sums[j]) * sums[k] * self.inverse_total();
                 gram[j * size + k] = entry;
                 gram[k * size + j] = entry;
@@ -119,8 +121,9 @@ impl<'a, D: DesignMatrix> Curvature<'a, D> {
             crate::kernel::axpy(-mean, self.weights, work);
             left = work.iter().sum::<f64>() * self.inverse_total();
         }
-        for (k, &j) in columns.iter().enumerate() {
-            out[k] = self.design.column_dot(j as usize, work) - left * sums[k] + self.ridge * v[k];
+        self.design.columns_dot_into(columns, work, out);
+        for ((out, sum), v) in out.iter_mut().zip(sums).zip(v) {
+            *out = *out - left * sum + self.ridge * v;
         }
     }
 

@@ -6,7 +6,7 @@
 use std::cell::OnceCell;
 
 use crate::design::DesignMatrix;
-use crate::kernel::{sparse_axpy, sparse_dot};
+use crate::kernel::{Next, sparse_axpy, sparse_dot};
 
 /// Columns by rows that are made when the first product asks for them.
 pub(super) struct LazyRows<'s> {
@@ -95,8 +95,8 @@ impl RowMajor {
             // SAFETY: `transpose`, the only constructor, stores positions in a list of `n_columns` columns, and the assertion above holds v and out
             // to that length.
             unsafe {
-                let scaled = weight * (sparse_dot(columns, values, v) - mean);
-                sparse_axpy(scaled, columns, values, out);
+                let scaled = weight * (sparse_dot(columns, values, v, Next::Wanted) - mean);
+                sparse_axpy(scaled, columns, values, out, Next::Other);
                 sum += scaled;
             }
         }

@@ -80,9 +80,10 @@ impl GramCache {
             if shift != 0.0 {
                 crate::kernel::axpy(-shift, &self.weights, &mut buffer);
             }
-            for k in 0..=slot {
-                let product = design.column_dot(self.columns[k] as usize, &buffer);
-                self.products[slot * self.stride + k] = product - self.shifts[k] * self.shifted_sums[slot];
+            let into = &mut self.products[slot * self.stride..slot * self.stride + slot + 1];
+            design.columns_dot_into(&self.columns[..=slot], &buffer, into);
+            for (product, m) in into.iter_mut().zip(&self.shifts) {
+                *product -= m * self.shifted_sums[slot];
             }
             if shift == 0.0 {
                 design.visit_column(j, |i, _| buffer[i] = 0.0);
