@@ -59,9 +59,10 @@ impl GramCache {
         let shift = self.shift(sum, square);
         let mut shifted_sum = sum;
         if shift != 0.0 {
-            let mut entries = vec![-shift; design.n_rows()];
-            design.column_axpy(j as usize, 1.0, &mut entries);
-            shifted_sum = crate::kernel::dot(&entries, &self.weights);
+            // The very numbers that `fill_by_columns` sums up: what is left of them is rounding, and must cancel there.
+            let mut entries = vec![0.0; design.n_rows()];
+            self.scatter(design, j, shift, &mut entries);
+            shifted_sum = entries.iter().sum();
         }
         self.slots.insert(j, u32::try_from(self.columns.len()).unwrap_or(u32::MAX));
         self.columns.push(j);
@@ -71,15 +72,20 @@ impl GramCache {
         self.shifted_sums.push(shifted_sum);
     }
 
+    /// buffer += h∘(a_j − shift).
+    fn scatter<D: DesignMatrix>(&self, design: &D, j: u32, shift: f64, buffer: &mut [f64]) {
+        design.column_weighted_axpy(j as usize, 1.0, &self.weights, buffer);
+        if shift != 0.0 {
+            crate::kernel::axpy(-shift, &self.weights, buffer);
+        }
+    }
+
     /// Products of the slots from `first` on, each with all slots up to it: a scatter and dots.
     fn fill_by_columns<D: DesignMatrix>(&mut self, design: &D, first: usize) {
         let mut buffer = vec![0.0; design.n_rows()];
         for slot in first..self.columns.len() {
             let (j, shift) = (self.columns[slot] as usize, self.shifts[slot]);
-            design.column_weighted_axpy(j, 1.0, &self.weights, &mut buffer);
-            if shift != 0.0 {
-                crate::kernel::axpy(-shift, &self.weights, &mut buffer);
-            }
+            self.scatter(design, self.columns[slot], shift, &mut buffer);
             let into = &mut self.products[slot * self.stride..slot * self.stride + slot + 1];
             design.columns_dot_into(&self.columns[..=slot], &buffer, into);
             for (product, m) in into.iter_mut().zip(&self.shifts) {
