@@ -1,0 +1,210 @@
+"""A process for each program: it keeps the data, its compiled code and its threads to itself."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import time
+import traceback
+import warnings
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from .data import load
+from .peers import Adelie, Celer, Peer, ScikitLearn, Skein, Skglm, ordered
+from .searches import Bilevel, BilevelEstimator, BilevelGrid, Sparho
+
+PEERS: dict[str, type[Peer]] = {
+    kind.name: kind
+    for kind in (
+        Bilevel,
+        BilevelGrid,
+        BilevelEstimator,
+        ScikitLearn,
+        Celer,
+        Skglm,
+        Adelie,
+        Skein,
+        Sparho,
+    )
+}
+
+#: Calls that are shorter are repeated until they take this long together.
+LONG_ENOUGH = 0.02
+MOST_REPEATS = 50
+THREAD_SETTINGS = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+    "RAYON_NUM_THREADS",
+)
+
+
+class Failed(Exception):
+    """A program raised, ended, or took too long; the words go into the report."""
+
+
+def processor_seconds() -> float:
+    """Processor time of this process, its threads and its children, also those that still run."""
+    total = time.process_time()
+    me = str(os.getpid())
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if fields[1] == me:
+            total += sum(int(field) for field in fields[11:15]) / os.sysconf("SC_CLK_TCK")
+    return total
+
+
+class Served:
+    """What a worker does when it is asked."""
+
+    def __init__(self, name: str) -> None:
+        self.peer = PEERS[name]()
+        self.path: Path | None = None
+        self.x: Any = None
+        self.targets: dict[str, np.ndarray] = {}
+        self.last: Any = None
+
+    def load(self, path: Path) -> None:
+        """Takes another data set."""
+        if path != self.path:
+            data = load(path)
+            self.x, self.path = data.x, path
+            self.targets = {loss: data.target(loss) for loss in ("squared", "logistic")}
+
+    def warm(self, method: str, loss: str, arguments: dict[str, Any]) -> float:
+        """Seconds of a first call on 60 rows of the same kind: compilation, imports."""
+        rng, rows = np.random.default_rng(0), np.arange(60)
+        if sparse.issparse(self.x):
+            x = sparse.random(len(rows), 80, density=0.2, format="csc", random_state=0)
+            x.indices, x.indptr = x.indices.astype(np.int32), x.indptr.astype(np.int32)
+        else:
+            x = np.asfortranarray(rng.standard_normal((len(rows), 80)))
+        signal = x[:, :5] @ np.ones(5) + 0.1 * rng.standard_normal(len(rows))
+        y = np.asarray(signal).ravel()
+        y = y - y.mean() if loss == "squared" else np.where(y > np.median(y), 1.0, -1.0)
+        slopes = y if loss == "squared" else y / 2
+        largest = float(np.abs(x.T @ slopes).max()) / len(y)
+        arguments = dict(arguments)
+        if "lam" in arguments:
+            arguments["lam"] = largest / 5
+        if "lambdas" in arguments:
+            arguments["lambdas"] = largest * np.logspace(-0.01, -1, 5)
+        if "split" in arguments:
+            arguments["split"] = (rows[:40], rows[40:])
+        if "splits" in arguments:
+            arguments["splits"] = [(np.setdiff1d(rows, rows[k::3]), rows[k::3]) for k in range(3)]
+        started = time.perf_counter()
+        getattr(self.peer, method)(x, y, loss=loss, **arguments)
+        return time.perf_counter() - started
+
+    def call(
+        self, method: str, loss: str, arguments: dict[str, Any], rows: Any = None, repeat: bool = True
+    ) -> tuple[float, float]:
+        """Wall and processor seconds of a call; the answer is kept until it is asked for."""
+        x, y = self.x, self.targets[loss]
+        if rows is not None:
+            x, y = ordered(x[rows]), y[rows]
+        run = getattr(self.peer, method)
+        count = 1
+        spent, started = processor_seconds(), time.perf_counter()
+        self.last = run(x, y, loss=loss, **arguments)
+        wall = time.perf_counter() - started
+        spent = processor_seconds() - spent
+        if repeat and wall < LONG_ENOUGH:
+            count = int(min(MOST_REPEATS, np.ceil(LONG_ENOUGH / max(wall, 1e-9))))
+            spent, started = processor_seconds(), time.perf_counter()
+            for _ in range(count):
+                run(x, y, loss=loss, **arguments)
+            wall = (time.perf_counter() - started) / count
+            spent = (processor_seconds() - spent) / count
+        return wall, spent
+
+    def answer(self) -> Any:
+        """The last answer; coefficients are sent as a sparse matrix."""
+        if isinstance(self.last, np.ndarray):
+            return sparse.csc_matrix(self.last.reshape(len(self.last), -1))
+        return self.last
+
+
+def serve(name: str, pipe: Connection) -> None:
+    """Answers requests until told to end."""
+    warnings.simplefilter("ignore")
+    os.environ["PYTHONWARNINGS"] = "ignore"
+    served = Served(name)
+    while True:
+        request = pipe.recv()
+        if request is None:
+            return
+        method, arguments = request
+        try:
+            pipe.send((True, getattr(served, method)(**arguments)))
+        except Exception as error:
+            told = f"{type(error).__name__}: {error}"
+            pipe.send((False, told.splitlines()[0][:200] if told else traceback.format_exc()[-200:]))
+
+
+class Worker:
+    """The other end: starts the process, and ends it when a request takes too long."""
+
+    def __init__(self, name: str, threads: int) -> None:
+        self.name, self.kind, self.threads = name, PEERS[name], threads
+        self.path: Path | None = None
+        self.process: Any = None
+
+    def start(self) -> None:
+        """Starts the process if it does not run."""
+        if self.process is not None and self.process.is_alive():
+            return
+        for setting in THREAD_SETTINGS:
+            os.environ[setting] = str(self.threads)
+        context = multiprocessing.get_context("spawn")
+        self.pipe, other = context.Pipe()
+        self.process = context.Process(target=serve, args=(self.name, other), daemon=False)
+        self.process.start()
+        other.close()
+        if self.path is not None:
+            self.ask("load", 600.0, path=self.path)
+
+    def load(self, path: Path) -> None:
+        """Makes it use this data set."""
+        self.path = path
+        self.start()
+        self.ask("load", 600.0, path=path)
+
+    def ask(self, request: str, limit: float, /, **arguments: Any) -> Any:
+        """The answer to a request.
+
+        Raises
+        ------
+        Failed
+            Says why there is none.
+        """
+        self.start()
+        try:
+            self.pipe.send((request, arguments))
+            if not self.pipe.poll(limit):
+                self.end()
+                raise Failed(f"> {limit:.0f} s")
+            fine, told = self.pipe.recv()
+        except (EOFError, OSError) as error:
+            self.end()
+            raise Failed("the process ended") from error
+        if not fine:
+            raise Failed(told)
+        return told
+
+    def end(self) -> None:
+        """Ends the process."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.join()
+            self.process = None
