@@ -1,8 +1,8 @@
 """One contest: the same problem to all programs, each as loose as the target allows, timed in turn.
 
 First every program is called until its answer, as the neutral judge measures it, is exact enough: from the
-target itself as tolerance to looser ones while they reach it, or to tighter ones until one does. Then the rounds:
-A B C, A B C, ...
+target itself as tolerance to looser ones while they reach it, or to tighter ones until one does. Then the
+rounds: A B C, A B C, ...
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from .worker import Failed, Worker
+from .worker import AttemptError, Worker
 
 LOOSENINGS = 4
 TIGHTENINGS = 7
@@ -25,6 +25,20 @@ class Limits:
     rounds: int = 5
     call: float = 60.0  # one call
     tuning: float = 120.0  # all calls that look for a tolerance
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """A tolerance and the gap that it gave."""
+
+    tol: float
+    gap: float
+    target: float
+
+    @property
+    def reached(self) -> bool:
+        """Whether that is exact enough."""
+        return self.gap <= self.target
 
 
 @dataclass
@@ -40,6 +54,11 @@ class Entry:
     note: str = ""
     answer: Any = None
 
+    @property
+    def out(self) -> bool:
+        """Whether it takes no part in the rounds."""
+        return self.note.startswith(("cannot", "failed", "left out"))
+
     def record(self) -> dict[str, Any]:
         """What is kept."""
         return {
@@ -53,43 +72,36 @@ class Entry:
         }
 
 
-def find_tolerance(call: Callable[[float], tuple[float, float]], target: float, loosest: float) -> Any:
-    """The loosest tolerance whose gap is at most the target; (tol, gap, whether it is, longest seconds)."""
-    tol, best = min(target, loosest), None
-    gap, seconds = call(tol)
-    if gap <= target:
-        best = (tol, gap, True, seconds)
+def find_tolerance(call: Callable[[float], float], start: float, target: float, loosest: float) -> Tuned:
+    """From the start to the loosest tolerance whose gap is at most the target."""
+    tol = min(start, loosest)
+    tuned = Tuned(tol, call(tol), target)
+    if tuned.reached:
         for _ in range(LOOSENINGS):
-            if tol * 10 > loosest:
-                break
             tol *= 10
-            gap, seconds = call(tol)
-            if gap > target:
+            if tol > loosest * (1 + 1e-9) or (gap := call(tol)) > target:
                 break
-            best = (tol, gap, True, seconds)
-        return best
-    best = (tol, gap, False, seconds)
+            tuned = Tuned(tol, gap, target)
+        return tuned
     for _ in range(TIGHTENINGS):
         tol /= 10
-        gap, seconds = call(tol)
-        if gap < best[1]:
-            best = (tol, gap, gap <= target, seconds)
-        if gap <= target:
-            return best
-    return best
+        gap = call(tol)
+        if gap < tuned.gap:
+            tuned = Tuned(tol, gap, target)
+        if tuned.reached:
+            break
+    return tuned
 
 
 def rounds(entries: dict[str, Entry], limits: Limits, call: Callable[[Entry], tuple[float, float]]) -> None:
-    """Times the programs in turn; a slow one runs once."""
-    for turn in range(limits.rounds):
+    """Times the programs in turn; one that has had its time (the limit of a call) sits out the rest."""
+    for _ in range(limits.rounds):
         for entry in entries.values():
-            if entry.note.startswith(("cannot", "failed")) or (
-                turn > 0 and (not entry.wall or entry.wall[0] > limits.call / 2)
-            ):
+            if entry.out or sum(entry.wall) + max(entry.wall, default=0.0) > limits.call:
                 continue
             try:
                 wall, processor = call(entry)
-            except Failed as error:
+            except AttemptError as error:
                 entry.note = entry.note or f"failed: {error}"
                 continue
             entry.wall.append(wall)

@@ -11,6 +11,7 @@ import gzip
 import lzma
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -153,7 +154,7 @@ MADE: dict[str, Callable[[], tuple[Any, np.ndarray]]] = {
 }
 #: The same model with more and more columns, of which as many matter.
 GROWTH = [f"growth-{p}" for p in (12_500, 25_000, 50_000, 100_000, 200_000, 400_000)]
-MADE |= {name: lambda p=int(name.split("-")[1]): made_sparse(10_000, p, 1e-3, None) for name in GROWTH}
+MADE |= {name: partial(made_sparse, 10_000, int(name.split("-")[1]), 1e-3, None) for name in GROWTH}
 
 
 def available(folder: Path | None) -> list[str]:

@@ -5,9 +5,9 @@ All problems are
     P(w) = mean loss + sum_j lam_j |w_j| + l2/2 ||w||^2,    loss (y - z)^2/2 or log(1 + exp(-y z)), z = X w,
 
 without intercept, so that every peer can be asked for the same thing. A dual point is made from the slopes of
-the loss at an answer, scaled until it is feasible; its value bounds the minimum from below whatever it was made
-from. An answer's gap is therefore measured against the best dual value that anybody's answer gave: a program is
-not blamed for an answer that is better than the dual point that comes with it.
+the loss at an answer, scaled until it is feasible; its value bounds the minimum from below whatever it was
+made from. An answer's gap is therefore measured against the best dual value that anybody's answer gave: a
+program is not blamed for an answer that is better than the dual point that comes with it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The programs that are compared: one lambda, a path, and what the suite needs to know to ask them fairly.
 
-Each class translates the suite's problem (see `neutral`) into its program's terms. `tol` means what the program
-takes it to mean; the suite finds, for each program, the loosest one whose answer is exact enough.
+Each class translates the suite's problem (see `neutral`) into its program's terms. `tol` means what the
+program takes it to mean; the suite finds, for each program, the loosest one whose answer is exact enough.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import numpy as np
 from joblib import Parallel, delayed
 from scipy import sparse
 
+#: Shares of the l1 part that scikit-learn's documentation suggests for a search over both.
+SHARES = (0.1, 0.5, 0.7, 0.9, 0.95, 0.99, 1)
 #: No program may stop because of a small limit on iterations; the clock limits them.
 MANY = 1_000_000
 
@@ -49,6 +51,7 @@ class Peer:
     has_path = True
     compiles = False
     loosest = 1e-1
+    hint = ""
 
     @classmethod
     def version(cls) -> str | None:
@@ -134,6 +137,27 @@ class ScikitLearn(Peer):
         )
         return {"lam": float(model.fit(x, y).alpha_)}
 
+    def elastic_net(
+        self, x: Any, y: Any, loss: str, lambdas: Any, split: Any, tol: float, threads: int
+    ) -> dict[str, Any]:
+        """Both hyperparameters, on a grid of seven shares by 100 strengths."""
+        from sklearn.linear_model import ElasticNetCV
+
+        if loss == "logistic":
+            raise ValueError("it has no elastic net for this loss that searches both")
+        model = ElasticNetCV(
+            l1_ratio=SHARES,
+            eps=float(lambdas[-1] / lambdas[0]),
+            alphas=len(lambdas),
+            cv=[split],
+            fit_intercept=False,
+            tol=tol,
+            max_iter=MANY,
+            n_jobs=threads,
+        ).fit(x, y)
+        share, strength = float(model.l1_ratio_), float(model.alpha_)
+        return {"lam": share * strength, "l2": (1 - share) * strength}
+
 
 class Celer(Peer):
     """celer: dual extrapolation and working sets; its prox-Newton for the logistic loss."""
@@ -171,6 +195,27 @@ class Celer(Peer):
             alphas=lambdas, cv=splits, fit_intercept=False, tol=tol, max_iter=1000, n_jobs=threads
         )
         return {"lam": float(model.fit(x, y).alpha_)}
+
+    def elastic_net(
+        self, x: Any, y: Any, loss: str, lambdas: Any, split: Any, tol: float, threads: int
+    ) -> dict[str, Any]:
+        """Both hyperparameters, on a grid of seven shares by 100 strengths."""
+        from celer import ElasticNetCV
+
+        if loss == "logistic":
+            raise ValueError("it has no elastic net for this loss that searches both")
+        model = ElasticNetCV(
+            l1_ratio=SHARES,
+            eps=float(lambdas[-1] / lambdas[0]),
+            n_alphas=len(lambdas),
+            cv=[split],
+            fit_intercept=False,
+            tol=tol,
+            max_iter=1000,
+            n_jobs=threads,
+        ).fit(x, y)
+        share, strength = float(model.l1_ratio_), float(model.alpha_)
+        return {"lam": share * strength, "l2": (1 - share) * strength}
 
 
 class Skglm(Peer):

@@ -97,9 +97,7 @@ class BilevelGrid(Bilevel):
     def holdout(
         self, x: Any, y: Any, loss: str, lambdas: Any, split: Any, tol: float, threads: int
     ) -> dict[str, Any]:
-        model = self.estimator(
-            loss, threads, weights="scalar", outer="grid", grid=lambdas, criterion=split
-        )
+        model = self.estimator(loss, threads, weights="scalar", outer="grid", grid=lambdas, criterion=split)
         return {"lam": float(model.fit(x, y).lambda_)}
 
 
@@ -108,32 +106,30 @@ class Sparho(Peer):
 
     name, module, has_path = "sparho", "sparho", False
 
-    def search(
-        self, x: Any, y: Any, loss: str, split: Any, penalty: Any, start: Any, **settings: Any
-    ) -> Any:
+    def search(self, x: Any, y: Any, loss: str, split: Any, penalty: Any, start: Any, **settings: Any) -> Any:
         """The search that its documentation recommends, with its defaults, from the given start."""
         import sparho
 
-        logistic = loss == "logistic"
-        kinds = {sparho.WeightedL1: sparho.adapters.SklearnWeightedLasso, sparho.L1: sparho.adapters.CelerLasso}
-        solver = sparho.adapters.SklearnLogisticRegression if logistic else kinds[type(penalty)]
-        criterion = sparho.HeldOutLogistic if logistic else sparho.HeldOutMSE
-        problem = sparho.Problem(
-            sparho.LogisticLoss() if logistic else sparho.SquaredLoss(), penalty, x, y
-        )
-        train, held_out = split
-        found = sparho.hoag_search(
-            problem, start, solver=solver(), criterion=criterion(train, held_out), **settings
-        )
-        return found
+        adapters = sparho.adapters
+        if loss == "logistic":
+            solver, criterion = adapters.SklearnLogisticRegression, sparho.HeldOutLogistic
+            datafit = sparho.LogisticLoss()
+        else:
+            weighted = isinstance(penalty, sparho.WeightedL1)
+            solver = adapters.SklearnWeightedLasso if weighted else adapters.CelerLasso
+            criterion, datafit = sparho.HeldOutMSE, sparho.SquaredLoss()
+        problem = sparho.Problem(datafit, penalty, x, y)
+        return sparho.hoag_search(problem, start, solver=solver(), criterion=criterion(*split), **settings)
 
     def holdout(
         self, x: Any, y: Any, loss: str, lambdas: Any, split: Any, tol: float, threads: int
     ) -> dict[str, Any]:
         import sparho
 
-        found = self.search(x, y, loss, split, sparho.L1(), float(lambdas[0]) / 10)
-        return {"lam": float(found.best_hyperparam), "steps": found.n_iter}
+        # its logistic loss is a sum
+        scale = len(split[0]) if loss == "logistic" else 1
+        found = self.search(x, y, loss, split, sparho.L1(), float(lambdas[0]) / 10 * scale)
+        return {"lam": float(found.best_hyperparam) / scale, "steps": found.n_iter}
 
     def features(self, x: Any, y: Any, loss: str, split: Any, steps: int, threads: int) -> dict[str, Any]:
         """One weight for each feature, from a tenth of lambda_max."""

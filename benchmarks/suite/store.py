@@ -49,6 +49,11 @@ def write(path: Path, record: dict[str, Any]) -> None:
     beside.rename(path)
 
 
+def read(path: Path) -> dict[str, Any] | None:
+    """One file, if it is there."""
+    return json.loads(path.read_text()) if path.exists() else None
+
+
 def read_all(folder: Path) -> list[dict[str, Any]]:
     """All results, by name."""
     return [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]

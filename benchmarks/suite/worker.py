@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
+import signal
 import time
 import traceback
 import warnings
@@ -15,7 +17,7 @@ import numpy as np
 from scipy import sparse
 
 from .data import load
-from .peers import Adelie, Celer, Peer, ScikitLearn, Skein, Skglm, ordered
+from .peers import Adelie, Celer, Peer, ScikitLearn, Skein, Skglm
 from .searches import Bilevel, BilevelEstimator, BilevelGrid, Sparho
 
 PEERS: dict[str, type[Peer]] = {
@@ -33,6 +35,8 @@ PEERS: dict[str, type[Peer]] = {
     )
 }
 
+#: Seconds that starting, loading and compiling may take.
+WARM_LIMIT = 300.0
 #: Calls that are shorter are repeated until they take this long together.
 LONG_ENOUGH = 0.02
 MOST_REPEATS = 50
@@ -45,7 +49,7 @@ THREAD_SETTINGS = (
 )
 
 
-class Failed(Exception):
+class AttemptError(Exception):
     """A program raised, ended, or took too long; the words go into the report."""
 
 
@@ -107,16 +111,15 @@ class Served:
         return time.perf_counter() - started
 
     def call(
-        self, method: str, loss: str, arguments: dict[str, Any], rows: Any = None, repeat: bool = True
+        self, method: str, loss: str, arguments: dict[str, Any], repeat: bool = True
     ) -> tuple[float, float]:
         """Wall and processor seconds of a call; the answer is kept until it is asked for."""
         x, y = self.x, self.targets[loss]
-        if rows is not None:
-            x, y = ordered(x[rows]), y[rows]
+        self.last = None
         run = getattr(self.peer, method)
         count = 1
         spent, started = processor_seconds(), time.perf_counter()
-        self.last = run(x, y, loss=loss, **arguments)
+        answer = run(x, y, loss=loss, **arguments)
         wall = time.perf_counter() - started
         spent = processor_seconds() - spent
         if repeat and wall < LONG_ENOUGH:
@@ -126,17 +129,21 @@ class Served:
                 run(x, y, loss=loss, **arguments)
             wall = (time.perf_counter() - started) / count
             spent = (processor_seconds() - spent) / count
+        # coefficients are wanted only while the tolerance is looked for
+        self.last = answer if not repeat or isinstance(answer, dict) else None
         return wall, spent
 
     def answer(self) -> Any:
         """The last answer; coefficients are sent as a sparse matrix."""
-        if isinstance(self.last, np.ndarray):
-            return sparse.csc_matrix(self.last.reshape(len(self.last), -1))
-        return self.last
+        told, self.last = self.last, None
+        if isinstance(told, np.ndarray):
+            return sparse.csc_matrix(told.reshape(len(told), -1))
+        return told
 
 
 def serve(name: str, pipe: Connection) -> None:
     """Answers requests until told to end."""
+    os.setsid()  # so that it can be ended with the processes that it starts
     warnings.simplefilter("ignore")
     os.environ["PYTHONWARNINGS"] = "ignore"
     served = Served(name)
@@ -157,6 +164,7 @@ class Worker:
 
     def __init__(self, name: str, threads: int) -> None:
         self.name, self.kind, self.threads = name, PEERS[name], threads
+        self.offset = 1.0  # tolerance that a gap needed last, over that gap
         self.path: Path | None = None
         self.process: Any = None
 
@@ -172,20 +180,20 @@ class Worker:
         self.process.start()
         other.close()
         if self.path is not None:
-            self.ask("load", 600.0, path=self.path)
+            self.ask("load", WARM_LIMIT, path=self.path)
 
     def load(self, path: Path) -> None:
         """Makes it use this data set."""
         self.path = path
         self.start()
-        self.ask("load", 600.0, path=path)
+        self.ask("load", WARM_LIMIT, path=path)
 
     def ask(self, request: str, limit: float, /, **arguments: Any) -> Any:
         """The answer to a request.
 
         Raises
         ------
-        Failed
+        AttemptError
             Says why there is none.
         """
         self.start()
@@ -193,18 +201,20 @@ class Worker:
             self.pipe.send((request, arguments))
             if not self.pipe.poll(limit):
                 self.end()
-                raise Failed(f"> {limit:.0f} s")
+                raise AttemptError(f"> {limit:.0f} s")
             fine, told = self.pipe.recv()
         except (EOFError, OSError) as error:
             self.end()
-            raise Failed("the process ended") from error
+            raise AttemptError("the process ended") from error
         if not fine:
-            raise Failed(told)
+            raise AttemptError(told)
         return told
 
     def end(self) -> None:
         """Ends the process."""
         if self.process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
             self.process.kill()
             self.process.join()
             self.process = None

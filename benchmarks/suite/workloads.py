@@ -9,16 +9,15 @@ from typing import Any
 import numpy as np
 from sklearn.model_selection import KFold
 
-from .contest import Entry, Limits, find_tolerance, rounds
+from .contest import Entry, Limits, Tuned, find_tolerance, rounds
 from .data import DataSet
-from .neutral import Problem, mean_loss
-from .worker import Failed, Worker
+from .neutral import Problem
+from .worker import WARM_LIMIT, AttemptError, Worker
 
 GAPS = (1e-4, 1e-8, 1e-12)
 FRACTIONS = (5, 20, 100, 1000)
 PATH_GAP = 1e-6
 N_LAMBDAS = 100
-OUTER_STEPS = 30
 
 
 @dataclass
@@ -72,47 +71,46 @@ class Bench:
             entry = entries[name] = Entry(self.workers[name])
             try:
                 entry.warm_seconds = entry.worker.ask(
-                    "warm", self.limits.call, method=method, loss=self.loss, arguments=arguments
+                    "warm", WARM_LIMIT, method=method, loss=self.loss, arguments=arguments
                 )
-            except Failed as error:
+            except AttemptError as error:
                 entry.note = f"cannot: {error}"
         return entries
 
     def tune(self, entry: Entry, method: str, arguments: dict[str, Any], target: float, judge: Any) -> None:
         """Finds the tolerance of a program."""
-        if entry.note:
+        if entry.out:
             return
         deadline = time.monotonic() + self.limits.tuning
-        tried: list[tuple[float, float]] = []
+        tried: list[Tuned] = []
 
-        def call(tol: float) -> tuple[float, float]:
+        def call(tol: float) -> float:
             if time.monotonic() > deadline:
-                raise Failed(f"looked for a tolerance for {self.limits.tuning:.0f} s")
-            wall, _ = entry.worker.ask(
-                "call",
-                self.limits.call,
-                method=method,
-                loss=self.loss,
-                arguments={**arguments, "tol": tol},
-                repeat=False,
+                raise AttemptError(f"> {self.limits.tuning:.0f} s for the tolerance")
+            told = {**arguments, "tol": tol}
+            entry.worker.ask(
+                "call", self.limits.call, method=method, loss=self.loss, arguments=told, repeat=False
             )
             gap = judge(entry.worker.ask("answer", self.limits.call))
-            tried.append((tol, gap))
-            return gap, wall
+            tried.append(Tuned(tol, gap, target))
+            return gap
 
+        why = ""
         try:
-            entry.tol, entry.gap, reached, _ = find_tolerance(call, target, entry.worker.kind.loosest)
-            if not reached:
-                entry.note = f"ended at {entry.gap:.1e}"
-        except Failed as error:
-            good = [(tol, gap) for tol, gap in tried if gap <= target]
-            if good:
-                entry.tol, entry.gap = good[-1]
-            elif tried:
-                entry.tol, entry.gap = min(tried, key=lambda pair: pair[1])
-                entry.note = f"ended at {entry.gap:.1e} ({error})"
-            else:
+            kind, offset = entry.worker.kind, entry.worker.offset
+            tuned = find_tolerance(call, target * offset, target, kind.loosest)
+        except AttemptError as error:
+            if not tried:
                 entry.note = f"failed: {error}"
+                return
+            why = f", {error}"
+            reached = [one for one in tried if one.reached]
+            tuned = reached[-1] if reached else min(tried, key=lambda one: one.gap)
+        entry.tol, entry.gap = tuned.tol, tuned.gap
+        if tuned.reached:
+            entry.worker.offset = tuned.tol / target
+        else:
+            entry.note = f"ended at {tuned.gap:.0e}{why}"
 
     def timed(self, entries: dict[str, Entry], method: str, arguments: dict[str, Any]) -> None:
         """The rounds."""
@@ -128,8 +126,8 @@ class Bench:
 
 def single_fits(bench: Bench, names: list[str], gaps: Any, fractions: Any) -> Any:
     """(a) One lambda from nothing, to each gap."""
-    arguments = {"lam": 1.0, "l2": 0.0, "tol": 1e-4}
-    first = bench.enter(names, "fit", arguments)
+    first = bench.enter(names, "fit", {"lam": 1.0, "l2": 0.0, "tol": 1e-4})
+    too_slow: set[tuple[str, float]] = set()
     for fraction in fractions:
         lam = bench.lambda_max / fraction
         arguments = {"lam": lam, "l2": 0.0}
@@ -139,11 +137,15 @@ def single_fits(bench: Bench, names: list[str], gaps: Any, fractions: Any) -> An
 
         reference(bench, names, lam)
         for target in gaps:
-            entries = {
-                name: Entry(e.worker, note=e.note, warm_seconds=e.warm_seconds) for name, e in first.items()
-            }
-            for entry in entries.values():
+            entries = {}
+            for name, warm in first.items():
+                entry = Entry(warm.worker, note=warm.note, warm_seconds=warm.warm_seconds)
+                entries[name] = entry
+                if any((name, gap) in too_slow for gap in gaps if gap >= target):
+                    entry.note = "left out: too slow for a larger λ or gap"
                 bench.tune(entry, "fit", arguments, target, judge)
+                if entry.tol is None or "> " in entry.note:
+                    too_slow.add((name, target))
             bench.timed(entries, "fit", arguments)
             yield {"fraction": fraction, "gap": target}, entries
 
@@ -164,7 +166,7 @@ def reference(bench: Bench, names: list[str], lam: float) -> None:
                 repeat=False,
             )
             bench.gap(lam, 0.0, worker.ask("answer", bench.limits.call).toarray().ravel())
-        except Failed:
+        except AttemptError:
             continue
 
 
@@ -184,74 +186,3 @@ def paths(bench: Bench, names: list[str]) -> Any:
         bench.tune(entry, "path", arguments, PATH_GAP, judge)
     bench.timed(entries, "path", arguments)
     yield {"smallest": float(lambdas[-1] / lambdas[0]), "gap": PATH_GAP}, entries
-
-
-def tolerances(bench: Bench, names: list[str], target: float) -> dict[str, Entry]:
-    """The tolerance of each program for its path: what its search gets."""
-    lambdas = bench.lambdas(bench.lambda_max)[::12]
-    arguments = {"lambdas": lambdas, "l2": 0.0}
-
-    def judge(answer: Any) -> float:
-        coefs = answer.toarray()
-        return max(bench.gap(lam, 0.0, coefs[:, k]) for k, lam in enumerate(lambdas))
-
-    entries = {name: Entry(bench.workers[name]) for name in names}
-    for name, entry in entries.items():
-        if bench.workers[name].kind.has_path:
-            bench.tune(entry, "path", arguments, target, judge)
-    return entries
-
-
-def searches(bench: Bench, names: list[str], method: str) -> Any:
-    """(c) 5-fold cross-validation, (d) one split: one lambda. Judged by the criterion, solved exactly."""
-    splits = bench.folds() if method == "cv" else [bench.split()]
-    train = splits[0][0]
-    largest = bench.lambda_max
-    if method == "holdout":
-        largest = Problem(bench.x[train], bench.y[train], bench.loss, 0.0).lambda_max()
-    arguments: dict[str, Any] = {"lambdas": bench.lambdas(largest), "threads": bench.threads}
-    arguments |= {"splits": splits} if method == "cv" else {"split": splits[0]}
-    entries = tolerances(bench, names, 1e-4)
-    for name, warm in bench.enter(names, method, {**arguments, "tol": 1e-4}).items():
-        entries[name].warm_seconds = warm.warm_seconds
-        entries[name].note = warm.note or entries[name].note
-        if entries[name].tol is None:
-            entries[name].tol = 1e-4
-    bench.timed(entries, method, arguments)
-    for entry in entries.values():
-        if entry.wall:
-            found = entry.worker.ask("answer", bench.limits.call)
-            value = criterion(bench, splits, found["lam"])
-            entry.answer = {"criterion": value, "lam": found["lam"], "steps": found.get("steps")}
-    yield {"smallest": float(arguments["lambdas"][-1] / largest)}, entries
-
-
-def feature_search(bench: Bench, names: list[str]) -> Any:
-    """(e) One weight for each feature, by one split."""
-    split = bench.split()
-    arguments = {"split": split, "steps": OUTER_STEPS, "threads": bench.threads}
-    entries = bench.enter(names, "features", arguments)
-    bench.timed(entries, "features", arguments)
-    for entry in entries.values():
-        if entry.wall:
-            found = entry.worker.ask("answer", bench.limits.call)
-            value = criterion(bench, [split], found["lam"])
-            entry.answer = {"criterion": value, "steps": found["steps"]}
-    yield {"steps": OUTER_STEPS}, entries
-
-
-def criterion(bench: Bench, splits: Any, lam: Any, l2: float = 0.0) -> float:
-    """Mean held-out loss of the model with these hyperparameters, trained to a relative gap of 1e-9."""
-    import bilevel
-
-    losses = []
-    for train, held_out in splits:
-        x, y = bench.x[train], bench.y[train]
-        found = bilevel.solve(x, y, lam, loss=bench.loss, l2=l2, fit_intercept=False, tol=1e-10)
-        problem = Problem(x, y, bench.loss, lam, l2)
-        objective, dual = problem.judge(found.coef)
-        if objective - dual > 1e-7 * problem.null_loss():
-            raise RuntimeError(f"the judge's own model has a gap of {objective - dual:.1e}")
-        z = np.asarray(bench.x[held_out] @ found.coef).ravel()
-        losses.append(mean_loss(bench.loss, bench.y[held_out], z))
-    return float(np.mean(losses))
