@@ -141,7 +141,9 @@ def options() -> argparse.Namespace:
     parser.add_argument("--only", type=comma, default=list(WORKLOADS), help="workloads, such as a,c")
     parser.add_argument("--sets", type=comma, help="data sets; default: all that can be had")
     parser.add_argument("--losses", type=comma, default=["squared", "logistic"])
-    parser.add_argument("--peers", type=comma, help="programs beside bilevel; default: all installed")
+    parser.add_argument(
+        "--peers", type=comma, help="programs beside bilevel, or none; default: all installed"
+    )
     parser.add_argument("--data-dir", type=Path, help="folder with the LIBSVM and CSV files")
     parser.add_argument("--quick", action="store_true", help="fewer sets, cases and rounds")
     parser.add_argument("--rounds", type=int, help="default 5, with --quick 3")
@@ -151,13 +153,17 @@ def options() -> argparse.Namespace:
     parser.add_argument("--binary", type=Path, default=REPOSITORY / "target" / "release" / "bilevel")
     parser.add_argument("--again", action="store_true", help="measure again what has been measured")
     parser.add_argument("--report", action="store_true", help="measure nothing, write the document")
-    parser.add_argument("--document", type=Path, default=REPOSITORY / "docs" / "benchmarks.md")
+    parser.add_argument(
+        "--document", type=Path, help="default docs/benchmarks.md, with --quick in the folder"
+    )
     parser.add_argument("--list", action="store_true", help="say what would be measured")
     found = parser.parse_args()
     found.rounds = found.rounds or (3 if found.quick else 5)
     found.limit = found.limit or (3.0 if found.quick else 60.0)
     if found.quick:
         found.folder = found.folder / "quick"
+    usual = found.folder / "benchmarks.md" if found.quick else REPOSITORY / "docs" / "benchmarks.md"
+    found.document = found.document or usual
     available = data.available(found.data_dir)
     found.sets = found.sets or [name for name in available if not found.quick or name in QUICK_SETS]
     unknown = [name for name in found.sets if name not in available]
@@ -178,6 +184,10 @@ def programs(wanted: list[str] | None) -> tuple[list[str], list[str]]:
     """Those that take part, and those that are not installed."""
     ours = [name for name, kind in PEERS.items() if kind.module == "bilevel"]
     wanted = wanted or [name for name in PEERS if name not in ours]
+    wanted = [] if wanted == ["none"] else wanted
+    unknown = [name for name in wanted if name not in PEERS]
+    if unknown:
+        raise SystemExit(f"--peers: found {', '.join(unknown)}; there are {', '.join(PEERS)}, or none")
     missing = [name for name in wanted if PEERS[name].version() is None]
     for name in missing:
         print(f"SKIPPED: {name}; {PEERS[name].hint or 'it is not installed here'}.")

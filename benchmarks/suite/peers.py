@@ -52,6 +52,8 @@ class Peer:
     compiles = False
     loosest = 1e-1
     hint = ""
+    #: Wall and processor seconds of the last call, where the program takes the time itself.
+    spent: tuple[float, float] | None = None
 
     @classmethod
     def version(cls) -> str | None:

@@ -107,7 +107,7 @@ def ratios(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
     found = []
     for result in results:
         for case in result["cases"]:
-            if OWN not in case["peers"] or (rival := fastest_peer(case)) is None:
+            if result["workload"] not in TITLES or (rival := fastest_peer(case)) is None:
                 continue
             ours = case["peers"][OWN]
             ratio = rival[1] / median(ours["wall"]) if counts(ours) else 0.0
@@ -233,9 +233,7 @@ def document(results: list[dict[str, Any]], start: dict[str, Any] | None, skippe
     chosen = [r for r in results if r["workload"] == "multiple"]
     if chosen:
         lines += ["### Search over single fit", ""]
-        lines += [
-            "bilevel's whole search over one fit at its answer, from nothing, to a relative gap of 1e-10."
-        ]
+        lines += ["The whole search over one fit at its answer, from nothing, to a relative gap of 1e-10"]
         lines += ["", *multiples(chosen), ""]
     chosen = [r for r in results if r["workload"] == "command"]
     if chosen:
