@@ -34,7 +34,7 @@ WORKLOADS = {
     "command": "whole runs of the command",
 }
 SEARCHES = {"c": "cv", "d": "holdout", "g": "elastic_net"}
-QUICK_SETS = ("diabetes", "leu", "phishing", "dense-1000x2000", "degenerate-500x750")
+QUICK_SETS = ("diabetes", "leu", "dense-1000x2000", "degenerate-500x750", *data.GROWTH[:5:2])
 
 
 def names_for(workload: str, peers: list[str]) -> list[str]:
@@ -147,7 +147,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--data-dir", type=Path, help="folder with the LIBSVM and CSV files")
     parser.add_argument("--quick", action="store_true", help="fewer sets, cases and rounds")
     parser.add_argument("--rounds", type=int, help="default 5, with --quick 3")
-    parser.add_argument("--limit", type=float, help="seconds a call may take; default 60, with --quick 3")
+    parser.add_argument("--limit", type=float, help="seconds a call may take; default 20, with --quick 3")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--folder", type=Path, default=REPOSITORY / ".bench", help="data and results")
     parser.add_argument("--binary", type=Path, default=REPOSITORY / "target" / "release" / "bilevel")
@@ -159,7 +159,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--list", action="store_true", help="say what would be measured")
     found = parser.parse_args()
     found.rounds = found.rounds or (3 if found.quick else 5)
-    found.limit = found.limit or (3.0 if found.quick else 60.0)
+    found.limit = found.limit or (3.0 if found.quick else 20.0)
     if found.quick:
         found.folder = found.folder / "quick"
     usual = found.folder / "benchmarks.md" if found.quick else REPOSITORY / "docs" / "benchmarks.md"

@@ -49,7 +49,7 @@ class Peer:
     distribution = ""
     losses = ("squared", "logistic")
     has_path = True
-    compiles = False
+    tuned_search = True  # whether its search takes a tolerance
     loosest = 1e-1
     hint = ""
     #: Wall and processor seconds of the last call, where the program takes the time itself.
@@ -223,7 +223,7 @@ class Celer(Peer):
 class Skglm(Peer):
     """skglm: Anderson acceleration and working sets; prox-Newton for the logistic loss."""
 
-    name, module, compiles = "skglm", "skglm", True
+    name, module = "skglm", "skglm"
 
     def fit(self, x: Any, y: Any, loss: str, lam: float, l2: float, tol: float) -> np.ndarray:
         import skglm

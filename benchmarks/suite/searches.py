@@ -13,7 +13,7 @@ from .peers import Peer
 class Bilevel(Peer):
     """bilevel, its own way: a global search over one lambda, descent over many."""
 
-    name, module = "bilevel", "bilevel"
+    name, module, tuned_search = "bilevel", "bilevel", False
     loosest = 1e-2
 
     def fit(self, x: Any, y: Any, loss: str, lam: float, l2: float, tol: float) -> np.ndarray:
@@ -104,7 +104,7 @@ class BilevelGrid(Bilevel):
 class Sparho(Peer):
     """sparho: HOAG with implicit differentiation, on celer's or scikit-learn's solvers."""
 
-    name, module, has_path = "sparho", "sparho", False
+    name, module, has_path, tuned_search = "sparho", "sparho", False, False
 
     def search(self, x: Any, y: Any, loss: str, split: Any, penalty: Any, start: Any, **settings: Any) -> Any:
         """The search that its documentation recommends, with its defaults, from the given start."""

@@ -26,7 +26,7 @@ def tolerances(bench: Bench, names: list[str], target: float) -> dict[str, Entry
 
     entries = {name: Entry(bench.workers[name]) for name in names}
     for name, entry in entries.items():
-        if bench.workers[name].kind.has_path:
+        if bench.workers[name].kind.tuned_search:
             bench.tune(entry, "path", arguments, target, judge)
     return entries
 
@@ -45,7 +45,7 @@ def searches(bench: Bench, names: list[str], method: str) -> Any:
         entries[name].warm_seconds = warm.warm_seconds
         entries[name].note = warm.note or entries[name].note
         if entries[name].tol is None:
-            entries[name].tol = SEARCH_GAP
+            entries[name].tol = SEARCH_GAP  # for those that do not look at it
     bench.timed(entries, method, arguments)
     for entry in entries.values():
         if entry.wall:
