@@ -48,7 +48,8 @@ def names_for(workload: str, peers: list[str]) -> list[str]:
         out |= {"bilevel estimator"}
     method = {"e": "features", **SEARCHES}.get(workload, "path")
     able = [name for name in peers if hasattr(PEERS[name], method)]
-    return [name for name in able if name not in out and (method != "path" or PEERS[name].has_path)]
+    by_path = method in ("path", "cv")
+    return [name for name in able if name not in out and (PEERS[name].has_path or not by_path)]
 
 
 def cases(workload: str, bench: Bench, names: list[str], options: argparse.Namespace) -> Any:
@@ -206,15 +207,21 @@ def main() -> None:
         print("\n".join(" ".join(one) for one in todo))
         return
     workers = {name: Worker(name, chosen.threads) for name in chosen.peers}
-    started = time.monotonic()
+    started, failed = time.monotonic(), []
     try:
         for number, one in enumerate(todo):
             print(f"[{number + 1}/{len(todo)}, {time.monotonic() - started:.0f} s] ", end="", flush=True)
-            measure(*one, chosen, workers)
+            try:
+                measure(*one, chosen, workers)
+            except Exception as error:
+                failed.append(f"{' '.join(one)}: {type(error).__name__}: {error}")
+                print(f"FAILED: {failed[-1]}", flush=True)
     finally:
         for worker in workers.values():
             worker.end()
     if not chosen.report and (chosen.again or not start_file.exists()):
         store.write(start_file, command.start_up(chosen.binary, chosen.rounds))
     report.write(chosen.document, store.read_all(results), store.read(start_file), missing)
-    print(f"{chosen.document} was written.")
+    print(f"{chosen.document} was written after {time.monotonic() - started:.0f} s.")
+    if failed:
+        raise SystemExit("\n".join(["These workloads failed and are not in it:", *failed]))

@@ -215,18 +215,15 @@ def commands(results: list[dict[str, Any]]) -> list[str]:
     for result in results:
         case = result["cases"][0]
         record, reads = case["peers"][OWN], median(case["peers"]["scikit-learn reads"]["wall"])
+        label = f"| {result['set']} | {result['loss']} | {case['case']['file']} |"
         if not record["wall"]:
-            lines.append(
-                f"| {result['set']} | {result['loss']} | {case['case']['file']} | {record['note']} | | | |"
-            )
+            lines.append(f"{label} {record['note']} | | | |")
             continue
-        told = record["answer"]["seconds"]
+        told, whole = record["answer"]["seconds"], median(record["wall"])
         single = told.get("single_fit")
         multiple = f"{told['search'] / single:.3g}" if single else "not told"
-        lines.append(
-            f"| {result['set']} | {result['loss']} | {case['case']['file']} | {seconds(median(record['wall']))} "
-            f"| {seconds(told['search'])} | {multiple} | {seconds(reads) if reads else ''} |"
-        )
+        reader = seconds(reads) if reads else ""
+        lines.append(f"{label} {seconds(whole)} | {seconds(told['search'])} | {multiple} | {reader} |")
     return lines
 
 

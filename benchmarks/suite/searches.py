@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -101,6 +102,16 @@ class BilevelGrid(Bilevel):
         return {"lam": float(model.fit(x, y).lambda_)}
 
 
+def weighted_celer(problem: Any, weights: Any, tol: float = 1e-6) -> Any:
+    """celer as a solver of sparho's, for one weight per feature."""
+    import celer
+    import sparho
+
+    model = celer.Lasso(alpha=1.0, weights=weights, fit_intercept=False, tol=tol)
+    coef = model.fit(problem.design, problem.target).coef_
+    return sparho.SolverResult(coef, np.flatnonzero(coef), float(model.dual_gap_), int(model.n_iter_))
+
+
 class Sparho(Peer):
     """sparho: HOAG with implicit differentiation, on celer's or scikit-learn's solvers."""
 
@@ -115,8 +126,9 @@ class Sparho(Peer):
             solver, criterion = adapters.SklearnLogisticRegression, sparho.HeldOutLogistic
             datafit = sparho.LogisticLoss()
         else:
+            # its own adapter of weights takes scikit-learn, which is slower
             weighted = isinstance(penalty, sparho.WeightedL1)
-            solver = adapters.SklearnWeightedLasso if weighted else adapters.CelerLasso
+            solver = partial(adapters.as_solver, weighted_celer) if weighted else adapters.CelerLasso
             criterion, datafit = sparho.HeldOutMSE, sparho.SquaredLoss()
         problem = sparho.Problem(datafit, penalty, x, y)
         return sparho.hoag_search(problem, start, solver=solver(), criterion=criterion(*split), **settings)

@@ -153,10 +153,10 @@ def serve(name: str, pipe: Connection) -> None:
     os.environ["PYTHONWARNINGS"] = "ignore"
     served = Served(name)
     while True:
-        request = pipe.recv()
-        if request is None:
+        try:
+            method, arguments = pipe.recv()
+        except EOFError:  # the suite was ended
             return
-        method, arguments = request
         try:
             pipe.send((True, getattr(served, method)(**arguments)))
         except Exception as error:
