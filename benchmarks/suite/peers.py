@@ -30,15 +30,15 @@ def held_out_losses(
 ) -> np.ndarray:
     """Mean held-out loss for each lambda, from the path on the training rows."""
     train, held_out = split
-    coefs = peer.path(ordered(x[train]), y[train], loss, lambdas, 0.0, tol)
+    coefs = peer.path(ordered(x[train], peer.order), y[train], loss, lambdas, 0.0, tol)
     z = x[held_out] @ coefs
     b = y[held_out][:, None]
     return (np.logaddexp(0, -b * z) if loss == "logistic" else (b - z) ** 2 / 2).mean(axis=0)
 
 
-def ordered(x: Any) -> Any:
-    """Rows taken from a matrix, in the layout that the solvers like."""
-    return x if sparse.issparse(x) else np.asfortranarray(x)
+def ordered(x: Any, order: str) -> Any:
+    """A matrix in the layout that a program likes."""
+    return x if sparse.issparse(x) else np.asarray(x, order=order)
 
 
 class Peer:
@@ -51,6 +51,7 @@ class Peer:
     has_path = True
     tuned_search = True  # whether its search takes a tolerance
     loosest = 1e-1
+    order = "F"  # of dense data
     hint = ""
     #: Wall and processor seconds of the last call, where the program takes the time itself.
     spent: tuple[float, float] | None = None
@@ -107,7 +108,8 @@ class ScikitLearn(Peer):
                 random_state=0,
             )
             return model.fit(x, y).coef_.ravel()
-        gram = not sparse.issparse(x) and x.shape[0] > x.shape[1]
+        # worth its making only where columns are few: tried on 10000 x 1000 and 11055 x 68
+        gram = not sparse.issparse(x) and x.shape[0] > x.shape[1] and x.shape[1] <= 500
         shared = {"fit_intercept": False, "tol": tol, "max_iter": MANY, "precompute": gram, "copy_X": False}
         if l2 > 0:
             strength, share = elastic(lam, l2)
@@ -280,6 +282,7 @@ class Skein(Peer):
     """skein-glm: coordinate descent with strong rules, a Rust core."""
 
     name, module, distribution = "skein-glm", "skein_glm", "skein-glm"
+    order = "C"
 
     def path(self, x: Any, y: Any, loss: str, lambdas: np.ndarray, l2: float, tol: float) -> Any:
         import skein_glm

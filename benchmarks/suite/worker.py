@@ -18,7 +18,7 @@ from scipy import sparse
 
 from .data import load
 from .glmnet import Glmnet
-from .peers import Adelie, Celer, Peer, ScikitLearn, Skein, Skglm
+from .peers import Adelie, Celer, Peer, ScikitLearn, Skein, Skglm, ordered
 from .searches import Bilevel, BilevelEstimator, BilevelGrid, Sparho
 
 PEERS: dict[str, type[Peer]] = {
@@ -83,7 +83,7 @@ class Served:
         """Takes another data set."""
         if path != self.path:
             data = load(path)
-            self.x, self.path = data.x, path
+            self.x, self.path = ordered(data.x, self.peer.order), path
             self.targets = {loss: data.target(loss) for loss in ("squared", "logistic")}
 
     def warm(self, method: str, loss: str, arguments: dict[str, Any]) -> float:
@@ -93,7 +93,7 @@ class Served:
             x = sparse.random(len(rows), 80, density=0.2, format="csc", random_state=0)
             x.indices, x.indptr = x.indices.astype(np.int32), x.indptr.astype(np.int32)
         else:
-            x = np.asfortranarray(rng.standard_normal((len(rows), 80)))
+            x = ordered(rng.standard_normal((len(rows), 80)), self.peer.order)
         signal = x[:, :5] @ np.ones(5) + 0.1 * rng.standard_normal(len(rows))
         y = np.asarray(signal).ravel()
         y = y - y.mean() if loss == "squared" else np.where(y > np.median(y), 1.0, -1.0)
