@@ -12,6 +12,8 @@ again unless --again says so. The document is made of all that is there.
 from __future__ import annotations
 
 import argparse
+import signal
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -208,6 +210,7 @@ def main() -> None:
         return
     workers = {name: Worker(name, chosen.threads) for name in chosen.peers}
     started, failed = time.monotonic(), []
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the processes are ended
     try:
         for number, one in enumerate(todo):
             print(f"[{number + 1}/{len(todo)}, {time.monotonic() - started:.0f} s] ", end="", flush=True)

@@ -7,7 +7,6 @@ import multiprocessing
 import os
 import signal
 import time
-import traceback
 import warnings
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -138,6 +137,13 @@ class Served:
         self.last = answer if not repeat or isinstance(answer, dict) else None
         return wall, spent
 
+    def answered(self, method: str, arguments: dict[str, Any]) -> tuple[bool, Any]:
+        """Whether a request went well, and its answer or what went wrong."""
+        try:
+            return True, getattr(self, method)(**arguments)
+        except Exception as error:
+            return False, f"{type(error).__name__}: {error}".splitlines()[0][:200]
+
     def answer(self) -> Any:
         """The last answer; coefficients are sent as a sparse matrix."""
         told, self.last = self.last, None
@@ -153,15 +159,11 @@ def serve(name: str, pipe: Connection) -> None:
     os.environ["PYTHONWARNINGS"] = "ignore"
     served = Served(name)
     while True:
-        try:
+        with contextlib.suppress(EOFError, BrokenPipeError):  # the suite was ended
             method, arguments = pipe.recv()
-        except EOFError:  # the suite was ended
-            return
-        try:
-            pipe.send((True, getattr(served, method)(**arguments)))
-        except Exception as error:
-            told = f"{type(error).__name__}: {error}"
-            pipe.send((False, told.splitlines()[0][:200] if told else traceback.format_exc()[-200:]))
+            pipe.send(served.answered(method, arguments))
+            continue
+        return
 
 
 class Worker:
