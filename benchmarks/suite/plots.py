@@ -27,19 +27,32 @@ FRACTION = 100
 MOST_PANELS = 8
 
 
-def draw(results: list[dict[str, Any]], folder: Path) -> None:
-    """Writes both pictures; an empty one where nothing was measured is left out."""
+def draw(results: list[dict[str, Any]], folder: Path) -> list[str]:
+    """Writes the pictures for which something was measured; their names."""
     import matplotlib
 
     matplotlib.use("svg")
     matplotlib.rcParams.update({"svg.hashsalt": "bilevel", "font.size": 9, "svg.fonttype": "none"})
     folder.mkdir(parents=True, exist_ok=True)
-    draw_accuracy([r for r in results if r["workload"] == "a"], folder / "accuracy.svg")
-    draw_size([r for r in results if r["workload"] == "size"], folder / "size.svg")
+    fits = [result for result in results if result["workload"] == "a" and measured(result)]
+    sizes = [result for result in results if result["workload"] == "size" and measured(result)]
+    if fits:
+        draw_accuracy(fits, folder / "accuracy.svg")
+    if sizes:
+        draw_size(sizes, folder / "size.svg")
+    return ["accuracy"] * bool(fits) + ["size"] * bool(sizes)
+
+
+def measured(result: dict[str, Any]) -> bool:
+    """Whether a program did what was asked, in any case."""
+    records = [record for case in result["cases"] for record in case["peers"].values()]
+    return any(record["wall"] and not record["note"] for record in records)
 
 
 def lines_of(points: dict[str, list[tuple[float, float]]], axes: Any) -> None:
     """A line for each program."""
+    from matplotlib.ticker import NullFormatter
+
     for name, style in STYLES.items():
         if name in points:
             across, up = zip(*sorted(points[name]), strict=True)
@@ -47,6 +60,8 @@ def lines_of(points: dict[str, list[tuple[float, float]]], axes: Any) -> None:
             width = 2.2 if name == "bilevel" else 1.2
             axes.loglog(across, up, color=colour, marker=marker, markersize=4, linewidth=width, label=name)
     axes.grid(True, which="major", color="#dddddd", linewidth=0.6)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_minor_formatter(NullFormatter())
 
 
 def draw_accuracy(results: list[dict[str, Any]], file: Path) -> None:
@@ -54,8 +69,6 @@ def draw_accuracy(results: list[dict[str, Any]], file: Path) -> None:
     import matplotlib.pyplot as plt
 
     results = results[:: max(1, -(-len(results) // MOST_PANELS))]
-    if not results:
-        return
     columns = min(4, len(results))
     rows = -(-len(results) // columns)
     figure, panels = plt.subplots(rows, columns, figsize=(3 * columns, 2.7 * rows), squeeze=False)
@@ -71,7 +84,7 @@ def draw_accuracy(results: list[dict[str, Any]], file: Path) -> None:
                     points.setdefault(name, []).append((case["case"]["gap"], median(record["wall"])))
         lines_of(points, axes)
         axes.invert_xaxis()
-        axes.set_title(f"{result['set']}, {result['loss']}, λmax/{fraction}", fontsize=8)
+        axes.set_title(f"{result['set']}\n{result['loss']}, λmax/{fraction}", fontsize=8)
         axes.set_xlabel("relative duality gap")
         axes.set_ylabel("seconds")
     handles = {
@@ -95,12 +108,10 @@ def draw_size(results: list[dict[str, Any]], file: Path) -> None:
         for name, record in result["cases"][0]["peers"].items():
             if record["wall"] and not record["note"]:
                 points.setdefault(name, []).append((columns, median(record["wall"])))
-    if "bilevel" not in points:
-        return
     figure, axes = plt.subplots(figsize=(6, 4))
     lines_of(points, axes)
-    across = np.array(sorted(column for column, _ in points["bilevel"]))
-    lowest = min(up for _, up in points["bilevel"])
+    across = np.array(sorted({column for line in points.values() for column, _ in line}))
+    lowest = min(up for line in points.values() for _, up in line)
     axes.loglog(across, lowest * across / across[0], color="#999999", linestyle=":", label="proportional")
     axes.set_xlabel("columns")
     axes.set_ylabel("seconds to a relative gap of 1e-8")

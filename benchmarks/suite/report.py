@@ -227,13 +227,15 @@ def commands(results: list[dict[str, Any]]) -> list[str]:
     return lines
 
 
-def document(results: list[dict[str, Any]], start: dict[str, Any] | None, skipped: list[str]) -> list[str]:
+def document(
+    results: list[dict[str, Any]], start: dict[str, Any] | None, skipped: list[str], pictures: list[str]
+) -> list[str]:
     """The part that is not written by hand."""
     lines = ["## How long does it take?", "", *setting(results, skipped), "", *warm_ups(results), ""]
     lines += ["*Ratio* is the time of the fastest other program over bilevel's: above 1, bilevel is faster."]
     lines += ["", *summary(results), "", "### Where another program is faster", "", *losses(results), ""]
-    for picture, words in plots.PICTURES.items():
-        lines += [f"![{words}](images/benchmarks/{picture}.svg)", ""]
+    for picture in pictures:
+        lines += [f"![{plots.PICTURES[picture]}](images/benchmarks/{picture}.svg)", ""]
     for workload, title in TITLES.items():
         for loss in ("squared", "logistic"):
             chosen = [r for r in results if r["workload"] == workload and r["loss"] == loss]
@@ -265,6 +267,6 @@ def write(
     """Replaces the part below the mark, and the pictures."""
     if not results:
         return
-    plots.draw(results, path.parent / "images" / "benchmarks")
+    pictures = plots.draw(results, path.parent / "images" / "benchmarks")
     by_hand = path.read_text().partition(MARK)[0].rstrip() if path.exists() else "# Measured"
-    path.write_text("\n".join([by_hand, "", MARK, "", *document(results, start, skipped)]) + "\n")
+    path.write_text("\n".join([by_hand, "", MARK, "", *document(results, start, skipped, pictures)]) + "\n")
