@@ -98,21 +98,23 @@ def measure(workload: str, name: str, loss: str, options: argparse.Namespace, wo
     bench = Bench(data.load(kept), loss, workers, limits, options.quick, options.threads)
     for worker in workers.values():
         worker.load(kept)
-    found = []
-    for case, entries in cases(workload, bench, list(workers), options):
-        peers = {peer: entry.record() for peer, entry in entries.items()}
-        tell(workload, name, loss, case, peers)
-        found.append({"case": case, "peers": peers})
-    record = {
+    record: dict[str, Any] = {
         "workload": workload,
         "set": name,
         "shape": bench.data.shape,
         "loss": loss,
         "machine": store.machine(options.threads),
         "versions": {peer: PEERS[peer].version() for peer in workers},
-        "cases": found,
+        "cases": [],
+        "complete": False,
     }
-    store.write(store.file_of(options.folder / "results", workload, name, loss), record)
+    file = store.file_of(options.folder / "results", workload, name, loss)
+    for case, entries in cases(workload, bench, list(workers), options):
+        peers = {peer: entry.record() for peer, entry in entries.items()}
+        tell(workload, name, loss, case, peers)
+        record["cases"].append({"case": case, "peers": peers})
+        store.write(file, record)
+    store.write(file, {**record, "complete": True})
 
 
 def fits(workload: str, name: str, loss: str, classes: bool) -> bool:
@@ -204,7 +206,7 @@ def main() -> None:
     results, start_file = chosen.folder / "results", chosen.folder / "start.json"
     todo = [] if chosen.report else plan(chosen)
     if not chosen.again:
-        todo = [one for one in todo if not store.file_of(results, *one).exists()]
+        todo = [one for one in todo if not store.is_complete(store.file_of(results, *one))]
     if chosen.list:
         print("\n".join(" ".join(one) for one in todo))
         return

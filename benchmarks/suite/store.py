@@ -54,6 +54,12 @@ def read(path: Path) -> dict[str, Any] | None:
     return json.loads(path.read_text()) if path.exists() else None
 
 
+def is_complete(path: Path) -> bool:
+    """Whether a result is there with all its cases."""
+    kept = read(path)
+    return kept is not None and kept["complete"]
+
+
 def read_all(folder: Path) -> list[dict[str, Any]]:
     """All results, by name."""
     return [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
