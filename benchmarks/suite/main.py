@@ -75,7 +75,8 @@ def cases(workload: str, bench: Bench, names: list[str], options: argparse.Names
 
 def tell(workload: str, name: str, loss: str, case: dict[str, Any], peers: dict[str, Any]) -> None:
     """A line for each program, while it runs."""
-    ours = median(peers["bilevel"]["wall"]) if "bilevel" in peers else None
+    ours = peers.get("bilevel")
+    ours = median(ours["wall"]) if ours and report.counts(ours) else None
     print(f"{workload} {name} {loss} {case}", flush=True)
     for peer, record in peers.items():
         wall, processor = median(record["wall"]), median(record["processor"])

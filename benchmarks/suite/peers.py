@@ -30,15 +30,10 @@ def held_out_losses(
 ) -> np.ndarray:
     """Mean held-out loss for each lambda, from the path on the training rows."""
     train, held_out = split
-    coefs = peer.path(ordered(x[train], peer.order), y[train], loss, lambdas, 0.0, tol)
+    coefs = peer.path(peer.layout(x[train], loss), y[train], loss, lambdas, 0.0, tol)
     z = x[held_out] @ coefs
     b = y[held_out][:, None]
     return (np.logaddexp(0, -b * z) if loss == "logistic" else (b - z) ** 2 / 2).mean(axis=0)
-
-
-def ordered(x: Any, order: str) -> Any:
-    """A matrix in the layout that a program likes."""
-    return x if sparse.issparse(x) else np.asarray(x, order=order)
 
 
 class Peer:
@@ -51,7 +46,6 @@ class Peer:
     has_path = True
     tuned_search = True  # whether its search takes a tolerance
     loosest = 1e-1
-    order = "F"  # of dense data
     hint = ""
     #: Wall and processor seconds of the last call, where the program takes the time itself.
     spent: tuple[float, float] | None = None
@@ -62,6 +56,10 @@ class Peer:
         if importlib.util.find_spec(cls.module) is None:
             return None
         return importlib.metadata.version(cls.distribution or cls.module)
+
+    def layout(self, x: Any, loss: str) -> Any:
+        """A matrix as the program likes it, so that it need not copy."""
+        return sparse.csc_matrix(x) if sparse.issparse(x) else np.asfortranarray(x)
 
     def fit(self, x: Any, y: Any, loss: str, lam: float, l2: float, tol: float) -> np.ndarray:
         """Coefficients for one lambda, from nothing."""
@@ -93,6 +91,11 @@ class ScikitLearn(Peer):
     """scikit-learn: coordinate descent; liblinear for the logistic loss."""
 
     name, module, distribution = "scikit-learn", "sklearn", "scikit-learn"
+
+    def layout(self, x: Any, loss: str) -> Any:
+        if loss == "squared":
+            return super().layout(x, loss)
+        return sparse.csr_matrix(x) if sparse.issparse(x) else np.ascontiguousarray(x)
 
     def fit(self, x: Any, y: Any, loss: str, lam: float, l2: float, tol: float) -> np.ndarray:
         from sklearn.linear_model import ElasticNet, Lasso, LogisticRegression
@@ -282,7 +285,9 @@ class Skein(Peer):
     """skein-glm: coordinate descent with strong rules, a Rust core."""
 
     name, module, distribution = "skein-glm", "skein_glm", "skein-glm"
-    order = "C"
+
+    def layout(self, x: Any, loss: str) -> Any:
+        return x if sparse.issparse(x) else np.ascontiguousarray(x)
 
     def path(self, x: Any, y: Any, loss: str, lambdas: np.ndarray, l2: float, tol: float) -> Any:
         import skein_glm

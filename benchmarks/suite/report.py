@@ -94,7 +94,7 @@ def table(results: list[dict[str, Any]]) -> list[str]:
     for result in results:
         for case in result["cases"]:
             peers = case["peers"]
-            ours = median(peers[OWN]["wall"]) if OWN in peers else None
+            ours = median(peers[OWN]["wall"]) if OWN in peers and counts(peers[OWN]) else None
             values = [r["answer"]["criterion"] for r in peers.values() if "criterion" in r.get("answer", {})]
             cells = [cell(peers.get(name), ours, min(values, default=None)) for name in names]
             label = f"{result['set']} | {case_words(case['case'])}"
