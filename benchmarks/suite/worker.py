@@ -230,10 +230,10 @@ class Worker:
         return told
 
     def end(self) -> None:
-        """Ends the process."""
-        if self.process is not None:
+        """Ends the process, and those that it started."""
+        process, self.process = self.process, None
+        if process is not None and process.pid is not None:
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.kill()
-            self.process.join()
-            self.process = None
+                os.killpg(process.pid, signal.SIGKILL)
+            process.kill()
+            process.join()
