@@ -136,6 +136,8 @@ def plan(options: argparse.Namespace) -> list[tuple[str, str, str]]:
         classes = data.load(data.prepare(name, options.data_dir, options.folder / "data")).is_classes
         pairs = [(workload, loss) for loss in options.losses for workload in options.only]
         found += [(workload, name, loss) for workload, loss in pairs if fits(workload, name, loss, classes)]
+    if options.few:
+        found = [one for one in found if one[0] == "a" or one[2] == "squared"]
     return sorted(found, key=lambda one: list(WORKLOADS).index(one[0]))
 
 
@@ -146,7 +148,7 @@ def options() -> argparse.Namespace:
     )
     parser.add_argument("--only", type=comma, default=list(WORKLOADS), help="workloads, such as a,c")
     parser.add_argument("--sets", type=comma, help="data sets; default: all that can be had")
-    parser.add_argument("--losses", type=comma, default=["squared", "logistic"])
+    parser.add_argument("--losses", type=comma, help="squared, logistic; by default both (--quick: a alone)")
     parser.add_argument(
         "--peers", type=comma, help="programs beside bilevel, or none; default: all installed"
     )
@@ -164,6 +166,8 @@ def options() -> argparse.Namespace:
     )
     parser.add_argument("--list", action="store_true", help="say what would be measured")
     found = parser.parse_args()
+    found.few = found.quick and found.losses is None
+    found.losses = found.losses or ["squared", "logistic"]
     found.rounds = found.rounds or (3 if found.quick else 5)
     found.limit = found.limit or (2.0 if found.quick else 20.0)
     if found.quick:
