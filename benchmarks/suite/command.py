@@ -45,7 +45,7 @@ def whole_runs(bench: Bench, binary: Path, folder: Path) -> Any:
     whole, reading = Entry(bench.workers["bilevel"]), Entry(bench.workers["bilevel"])
     for _ in range(bench.limits.rounds):
         try:
-            seconds, told = run(command, bench.limits.call)
+            seconds, told = run(command, 5 * bench.limits.call)
         except (subprocess.TimeoutExpired, subprocess.CalledProcessError) as error:
             whole.note = f"failed: {type(error).__name__}"
             break

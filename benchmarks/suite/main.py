@@ -155,7 +155,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--data-dir", type=Path, help="folder with the LIBSVM and CSV files")
     parser.add_argument("--quick", action="store_true", help="fewer sets, cases and rounds")
     parser.add_argument("--rounds", type=int, help="default 5, with --quick 3")
-    parser.add_argument("--limit", type=float, help="seconds a call may take; default 20, with --quick 2")
+    parser.add_argument("--limit", type=float, help="seconds a call may take; default 20, with --quick 3")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--folder", type=Path, default=REPOSITORY / ".bench", help="data and results")
     parser.add_argument("--binary", type=Path, default=REPOSITORY / "target" / "release" / "bilevel")
@@ -169,7 +169,7 @@ def options() -> argparse.Namespace:
     found.few = found.quick and found.losses is None
     found.losses = found.losses or ["squared", "logistic"]
     found.rounds = found.rounds or (3 if found.quick else 5)
-    found.limit = found.limit or (2.0 if found.quick else 20.0)
+    found.limit = found.limit or (3.0 if found.quick else 20.0)
     if found.quick:
         found.folder = found.folder / "quick"
     usual = found.folder / "benchmarks.md" if found.quick else REPOSITORY / "docs" / "benchmarks.md"
