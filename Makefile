@@ -19,12 +19,12 @@ BENCH_PYTHON := .venv/bench/bin/python
 DOCS_PYTHON := .venv/docs/bin/python
 BROWSERS := chromium chromium-browser google-chrome google-chrome-stable
 
-# Seconds for each fuzz target; options of benchmarks/compare.py; "short" for examples with less data.
+# Seconds for each fuzz target; options of benchmarks/run.py; "short" for examples with less data.
 SECONDS ?= 600
 BENCH ?=
 EXAMPLES ?=
 
-.PHONY: help demo test lint lint-rust lint-python test-rust python test-python doc docs licences miri audit browser bench bench-kernels fuzz format clean
+.PHONY: help demo test lint lint-rust lint-python test-rust python test-python doc docs licences miri audit browser bench bench-quick bench-build bench-kernels fuzz format clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -60,7 +60,8 @@ python: .venv/python/ready ## builds the Python package and installs it into .ve
 	$(PACKAGE_PYTHON) -m pip install --quiet .
 
 test-python: python ## the Python package: its tests, scikit-learn's checks of its estimators, its types
-	$(PACKAGE_PYTHON) -m pytest --quiet --doctest-modules --pyargs bilevel crates/bilevel-python/tests
+	$(PACKAGE_PYTHON) -m pytest --quiet --doctest-modules --pyargs bilevel crates/bilevel-python/tests \
+	  benchmarks/test_neutral.py
 	$(PACKAGE_PYTHON) -m mypy
 
 docs: .venv/docs/ready ## the Python package's site with its gallery, warnings are errors; EXAMPLES=short for less data
@@ -94,9 +95,15 @@ browser: ## installs Chromium for the report's test (as root, on Debian and its 
 	  echo "Chromium cannot be installed here (that needs root and apt-get); put one on PATH."; exit 1; \
 	fi
 
-bench: .venv/bench/ready ## times the command beside scikit-learn and celer; options in BENCH="..."
+bench: bench-build ## times bilevel beside its peers, hours; writes docs/benchmarks.md; options in BENCH="..."
+	$(BENCH_PYTHON) benchmarks/run.py $(BENCH)
+
+bench-quick: bench-build ## the same in five minutes, on fewer sets; writes .bench/quick/benchmarks.md
+	$(BENCH_PYTHON) benchmarks/run.py --quick --again $(BENCH)
+
+bench-build: .venv/bench/ready ## builds the command and the Python package in release, for the benchmarks
 	cargo build --release --locked -p bilevel-cli
-	$(BENCH_PYTHON) benchmarks/compare.py $(BENCH)
+	$(BENCH_PYTHON) -m pip install --quiet .
 
 bench-kernels: ## the products of matrices beyond the cache against the memory's bandwidth (1 minute, 3 GB); prints Markdown
 	cargo bench --locked -p bilevel --bench kernels
@@ -114,7 +121,7 @@ format: .venv/lint/ruff-$(RUFF_VERSION) ## formats Rust and Python files in plac
 
 clean: ## removes everything that was built or installed in this folder
 	cargo clean
-	rm -rf .tools .venv demo-output docs/python/_build docs/python/auto_examples docs/python/generated
+	rm -rf .tools .venv .bench demo-output docs/python/_build docs/python/auto_examples docs/python/generated
 
 # A debug build of cargo-deny takes 1 CPU-minute, a release build several; it checks a lock file in a second either way.
 .tools/cargo-deny-$(CARGO_DENY_VERSION):
@@ -141,7 +148,11 @@ clean: ## removes everything that was built or installed in this folder
 	.venv/docs/bin/pip install --quiet -r docs/python/requirements.txt
 	touch $@
 
-.venv/bench/ready: benchmarks/requirements.txt
+.venv/bench/ready: benchmarks/requirements.txt benchmarks/peers.txt
 	$(PYTHON) -m venv .venv/bench
 	.venv/bench/bin/pip install --quiet -r benchmarks/requirements.txt
+	@while read -r peer; do \
+	  .venv/bench/bin/pip install --quiet --constraint benchmarks/requirements.txt $$peer \
+	    || echo "SKIPPED: $$peer cannot be installed on this platform."; \
+	done < benchmarks/peers.txt
 	touch $@
