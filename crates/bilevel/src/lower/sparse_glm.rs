@@ -151,9 +151,11 @@ impl<'a, D: DesignMatrix, L: Loss, P: Penalty> SparseGlm<'a, D, L, P> {
 
     /// √(Σ s a_j²) of each column.
     fn column_norms(&self) -> &[f32] {
-        self.column_norms.get_or_init(|| {
-            (0..self.design.n_columns()).into_par_iter().map(|j| self.column_norm(j)).collect()
-        })
+        if let Some(norms) = self.column_norms.get() {
+            return norms;
+        }
+        let norms = (0..self.design.n_columns()).into_par_iter().map(|j| self.column_norm(j)).collect();
+        self.column_norms.get_or_init(|| norms)
     }
 
     /// Single precision is plenty for the size of a rounding error, or of a step.
@@ -191,7 +193,8 @@ impl<'a, D: DesignMatrix, L: Loss, P: Penalty> SparseGlm<'a, D, L, P> {
 
     /// Largest |Aᵀ(s∘f')| of the null model.
     pub(super) fn largest_correlation(&self) -> f64 {
-        *self.largest_correlation.get_or_init(|| largest(&self.start_from_null().correlations))
+        // Not inside `get_or_init`: what runs in parallel there could come back to it.
+        self.largest_correlation.get().copied().unwrap_or_else(|| largest(&self.start_from_null().correlations))
     }
 
     /// The null model as a start.
