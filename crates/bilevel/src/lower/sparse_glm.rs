@@ -10,7 +10,7 @@ use std::sync::{Mutex, OnceLock};
 
 use rayon::prelude::*;
 
-use crate::design::DesignMatrix;
+use crate::design::{ColumnSubset, DesignMatrix};
 use crate::hypergradient::{self, CriticalCone, QuadraticCriterion, Selection};
 use crate::loss::Loss;
 use crate::outer::Accuracy;
@@ -18,7 +18,7 @@ use crate::penalty::Penalty;
 use crate::{Error, Result};
 
 use super::{
-    Adjoint, Hyperparameters, LowerLevel, Solution, UpperGradient, dual::DualPoint, gram_cache::GramCache,
+    Adjoint, Hyperparameters, LowerLevel, PathPoint, PathSegment, Solution, UpperGradient, dual::DualPoint, gram_cache::GramCache,
     working_set,
 };
 
@@ -103,6 +103,32 @@ impl<'a, D: DesignMatrix, L: Loss, P: Penalty> SparseGlm<'a, D, L, P> {
         Ok(problem)
     }
 
+    /// The same problem on some of its columns, with the penalty on those.
+    pub(super) fn on_columns<'r>(
+        &self,
+        view: &'r ColumnSubset<'_, D>,
+        penalty: &'r P,
+        cache: GramCache,
+    ) -> SparseGlm<'r, ColumnSubset<'r, D>, L, P>
+    where
+        'a: 'r,
+    {
+        let norms = self.column_norms();
+        SparseGlm {
+            design: view,
+            targets: self.targets,
+            sample_weights: self.sample_weights,
+            loss: self.loss,
+            penalty,
+            intercept: self.intercept,
+            cache: Mutex::new(cache),
+            null: self.null.clone(),
+            column_norms: OnceLock::from(
+                view.columns().iter().map(|&j| norms[j as usize]).collect::<Vec<f32>>(),
+            ),
+        }
+    }
+
     fn fit_null(&self) -> Result<NullModel> {
         let mut predictor = vec![0.0; self.targets.len()];
         let intercept = if self.intercept { self.optimal_shift(&mut predictor) } else { 0.0 };
@@ -146,7 +172,7 @@ impl<'a, D: DesignMatrix, L: Loss, P: Penalty> SparseGlm<'a, D, L, P> {
     }
 
     /// √(Σ s a_j²) of each column.
-    fn column_norms(&self) -> &[f32] {
+    pub(super) fn column_norms(&self) -> &[f32] {
         // Single precision is plenty for the size of a rounding error, or of a step.
         #[allow(clippy::cast_possible_truncation)]
         let norm = |j: usize| {
@@ -454,6 +480,14 @@ impl<D: DesignMatrix, L: Loss, P: Penalty> LowerLevel for SparseGlm<'_, D, L, P>
             return Err(Error::data("criterion", found, format!("{n}, one for each row")));
         }
         Ok(hypergradient::gauss_newton(self, hyperparameters, solution, upper, upper_hessian, selection))
+    }
+
+    fn segment<'s>(
+        &'s self,
+        from: PathPoint<'_>,
+        to: PathPoint<'_>,
+    ) -> Option<Box<dyn PathSegment + 's>> {
+        self.path_segment(from, to)
     }
 
     fn critical_cone(

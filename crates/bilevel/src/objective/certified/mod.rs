@@ -1,0 +1,208 @@
+//! A proof about a whole range of one λ: nowhere in it is Φ more than ε below a given value.
+//!
+//! Φ is walked once more, from the largest λ down, in segments [a, b]. The solutions at a and b leave few columns that can matter between them, and on
+//! those the lower level is solved as often as needed (`lower/path`): between any two of its solutions the criterion of a split is bounded below by a parabola,
+//!
+//! ```text
+//! L(z*(t)) ≥ L(z̃(t)) + ω̃(t)ᵀ(z*(t) − z̃(t)) ≥ (1−t)L_a + tL_b − t(1−t)·sag − max_{a,b} ‖A_Eᵀω‖_{G⁻¹} √(2γ),
+//! ```
+//!
+//! by convexity of L, the chord of its values, and the deviation from the chord, which is a convex function of ω̃(t) and hence largest at an end. Bounds of several
+//! splits add up. Where their sum is too low, the split whose bound is loosest there gets one more solution, until the sum is nowhere below the value asked for, or
+//! the work that was allowed is done. The proof rests on the solutions alone, on their duality gaps (with what rounding may hide of them) and not on how they
+//! were found. ε is what is proven: the given value less the lowest bound.
+
+mod parabola;
+mod track;
+
+use std::ops::ControlFlow;
+
+use rayon::prelude::*;
+
+use crate::criterion::Criterion;
+use crate::lower::{Hyperparameters, LowerLevel, PathPoint, Solution};
+use crate::outer::Accuracy;
+use crate::{Error, Result};
+
+use super::{SplitObjective, of_split};
+use parabola::lowest_of_sum;
+use track::Track;
+
+/// Settings of [`SplitObjective::certify_range`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RangeSettings {
+    /// The ε asked for, relative to the value.
+    pub epsilon: f64,
+    /// Segments that the range is divided into at first.
+    pub segments: usize,
+    /// Largest number of solutions of all splits on all columns, those at the ends of the first segments included.
+    pub max_solves: usize,
+    /// Largest number of solutions on the columns that matter, for each segment and split.
+    pub max_refinements: usize,
+}
+
+impl Default for RangeSettings {
+    fn default() -> Self {
+        Self { epsilon: 1e-3, segments: 25, max_solves: 100, max_refinements: 100 }
+    }
+}
+
+/// No θ in the range has Φ(θ) < value − ε.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RangeProof {
+    /// Smallest and largest θ.
+    pub range: (f64, f64),
+    /// ε.
+    pub epsilon: f64,
+    /// Where the bound is lowest.
+    pub lowest_at: f64,
+    /// Segments that the range was divided into.
+    pub n_segments: usize,
+    /// Solutions of all splits on all columns.
+    pub n_solves: usize,
+    /// Solutions of single splits on the columns that matter.
+    pub n_refinements: usize,
+    /// Whether ε is as small as was asked for.
+    pub complete: bool,
+}
+
+/// What is proven about one segment.
+struct Proven {
+    lowest: f64,
+    /// t.
+    at: f64,
+    n_refinements: usize,
+}
+
+/// The solutions of all splits at one θ.
+struct Walked {
+    theta: f64,
+    hyperparameters: Vec<Hyperparameters>,
+    solutions: Vec<Solution>,
+}
+
+impl<M: LowerLevel + Send, C: Criterion + Send> SplitObjective<M, C> {
+    /// Proves how much lower than `value` Φ can be for any θ in `range`; `None` if nothing can be said (the parametrization does not move λ along a line, the
+    /// criterion has no lower bound) or `go_on` ended it.
+    ///
+    /// # Errors
+    /// Any failure of the lower level.
+    pub fn certify_range(
+        &mut self,
+        range: (f64, f64),
+        value: f64,
+        settings: &RangeSettings,
+        go_on: &mut dyn FnMut() -> ControlFlow<()>,
+    ) -> Result<Option<RangeProof>> {
+        if !self.parametrizations.iter().all(|p| p.is_line()) || self.pull.is_some() {
+            return Ok(None);
+        }
+        if range.0.is_nan() || range.1.is_nan() || range.0 > range.1 {
+            return Err(Error::data("range of θ to prove something about", format!("{range:?}"), "an interval"));
+        }
+        self.parts.iter().filter(|part| part.active).for_each(|part| part.lower.forget());
+        let count = settings.segments.max(1);
+        let theta = |k: usize| range.1 + (range.0 - range.1) * k as f64 / count as f64;
+        // The next end is the last.
+        let mut ends: Vec<f64> = (0..=count).rev().map(|k| if k == count { range.0 } else { theta(k) }).collect();
+        let mut proof = RangeProof {
+            range,
+            epsilon: 0.0,
+            lowest_at: range.1,
+            n_segments: 0,
+            n_solves: 0,
+            n_refinements: 0,
+            complete: true,
+        };
+        let target = value - settings.epsilon * value.abs();
+        let mut lowest = f64::INFINITY;
+        let mut above: Option<Walked> = None;
+        while let Some(theta) = ends.pop() {
+            if go_on().is_break() {
+                return Ok(None);
+            }
+            let here = self.walk_to(theta, above.as_ref())?;
+            proof.n_solves += 1;
+            let Some(from) = &above else {
+                above = Some(here);
+                continue;
+            };
+            let proven = self.prove_segment(from, &here, target, settings.max_refinements)?;
+            proof.n_refinements += proven.n_refinements;
+            let middle = 0.5 * (from.theta + theta);
+            let divisible = middle < from.theta && middle > theta;
+            if proven.lowest < target && proof.n_solves + ends.len() < settings.max_solves && divisible {
+                ends.extend([theta, middle]);
+                continue;
+            }
+            proof.n_segments += 1;
+            if proven.lowest < lowest {
+                lowest = proven.lowest;
+                proof.lowest_at = ((1.0 - proven.at) * from.theta.exp() + proven.at * theta.exp()).ln();
+            }
+            above = Some(here);
+        }
+        proof.epsilon = (value - lowest).max(0.0);
+        proof.complete = lowest >= target;
+        Ok(proof.epsilon.is_finite().then_some(proof))
+    }
+
+    /// Solves all splits at θ, loosely.
+    fn walk_to(&self, theta: f64, from: Option<&Walked>) -> Result<Walked> {
+        let hyperparameters = self.hyperparameters(&[theta]);
+        let active: Vec<_> = self.parts.iter().enumerate().filter(|(_, part)| part.active).collect();
+        let accuracy = Accuracy { relative_gap: 1e-6, ..Accuracy::TIGHT };
+        let solutions = active
+            .into_par_iter()
+            .enumerate()
+            .map(|(k, (split, part))| {
+                let start = from.map(|from| from.solutions[k].clone());
+                part.lower.solve(of_split(&hyperparameters, split), start, accuracy)
+            })
+            .collect::<Result<_>>()?;
+        Ok(Walked { theta, hyperparameters, solutions })
+    }
+
+    /// A lower bound on Φ between two θ: at least `target` if that takes no more than the given number of solutions.
+    fn prove_segment(&self, from: &Walked, to: &Walked, target: f64, most: usize) -> Result<Proven> {
+        let active: Vec<_> = self.parts.iter().enumerate().filter(|(_, part)| part.active).collect();
+        let n_splits = active.len();
+        let lowest = active.iter().map(|(_, part)| part.criterion.lowest()).sum::<f64>() / n_splits as f64;
+        let unproven = Proven { lowest, at: 0.5, n_refinements: 0 };
+        let tracks: Option<Vec<Track<'_, C>>> = active
+            .into_par_iter()
+            .enumerate()
+            .map(|(k, (split, part))| {
+                let end = |walked: &'_ Walked| -> (Hyperparameters, usize) {
+                    (of_split(&walked.hyperparameters, split).clone(), k)
+                };
+                let ((a, _), (b, _)) = (end(from), end(to));
+                let segment = part.lower.segment(
+                    PathPoint { at: &a, solution: &from.solutions[k] },
+                    PathPoint { at: &b, solution: &to.solutions[k] },
+                );
+                segment.map(|segment| Track::new(segment, &part.criterion)).transpose()
+            })
+            .collect::<Result<_>>()?;
+        let Some(mut tracks) = tracks else { return Ok(unproven) };
+        let mut n_refinements = 2 * n_splits;
+        loop {
+            let bounds: Vec<_> = tracks.iter().map(Track::bound).collect();
+            let (at, sum) = lowest_of_sum(&bounds);
+            let proven = Proven { lowest: (sum / n_splits as f64).max(lowest), at, n_refinements };
+            if proven.lowest >= target || n_refinements >= most * n_splits {
+                return Ok(proven);
+            }
+            let loosest = tracks.iter().map(|track| track.looseness(at)).fold(0.0, f64::max);
+            if loosest == 0.0 {
+                return Ok(proven);
+            }
+            let divided = tracks
+                .par_iter_mut()
+                .filter(|track| track.looseness(at) >= 0.5 * loosest)
+                .map(|track| track.divide(at).map(|()| 1))
+                .collect::<Result<Vec<usize>>>()?;
+            n_refinements += divided.len();
+        }
+    }
+}
