@@ -51,11 +51,14 @@ pub trait PathSegment: Send {
     /// Number of coefficients that may differ from zero anywhere on the segment.
     fn n_candidates(&self) -> usize;
 
-    /// The solution at t, on the candidates; from a nearby one where there is one.
+    /// The given solution at t = `which`, 0 or 1, on the candidates.
+    fn end(&self, which: usize) -> Solution;
+
+    /// The solution at t, on the candidates; from a nearby one.
     ///
     /// # Errors
     /// [`crate::Error::LowerLevel`] if the solver ends far from the asked accuracy.
-    fn solve(&mut self, t: f64, start: Option<Solution>) -> Result<Solution>;
+    fn solve(&mut self, t: f64, start: Solution) -> Result<Solution>;
 
     /// The point between two solutions of the segment, as a start.
     fn between(&self, from: SegmentPoint<'_>, to: SegmentPoint<'_>, t: f64) -> Solution;

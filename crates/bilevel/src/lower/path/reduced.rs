@@ -8,7 +8,7 @@ use crate::loss::Loss;
 use crate::penalty::Penalty;
 use crate::solver::Cholesky;
 
-use super::super::gram_cache::GramCache;
+use super::super::gram_cache::{CAPACITY, GramCache};
 use super::super::{Curvature, Hyperparameters, LowerLevel, Solution, SparseGlm, working_set};
 use super::chord::Chord;
 use super::{PathPoint, PathSegment, SegmentPoint};
@@ -17,6 +17,8 @@ use super::{PathPoint, PathSegment, SegmentPoint};
 const GAP: f64 = 1e-10;
 /// With more candidates than this the deviation is not bounded: its matrix would cost more than the search.
 const MOST_COLUMNS: usize = 1000;
+/// A factorization serves other curvatures and other columns that are at least this part of its own.
+const SMALLEST_SHARE: f64 = 0.7;
 /// A sample's curvature counts only if the gap bounds how far its predictor can be from the chord: by this fraction of what moves it to where
 /// the curvature vanishes.
 const LARGEST_SHARE: f64 = 0.1;
@@ -28,9 +30,23 @@ pub(super) struct ReducedGlm<'a, D, L, P> {
     penalty: P,
     /// (λ, α) of the candidates at both ends.
     ends: [Hyperparameters; 2],
-    /// Coefficients and intercept of the given solutions at both ends.
-    starts: [(Vec<f64>, f64); 2],
+    /// The given solutions at both ends.
+    given: [Solution; 2],
     cache: Mutex<GramCache>,
+    factor: Option<Factor>,
+}
+
+/// A factorized G.
+struct Factor {
+    /// Columns, increasing.
+    columns: Vec<u32>,
+    /// Sample curvatures (length n) and α.
+    weights: Vec<f64>,
+    ridge: f64,
+    /// a_jᵀh.
+    sums: Vec<f64>,
+    inverse_total: f64,
+    cholesky: Cholesky,
 }
 
 impl<'a, D: DesignMatrix, L: Loss, P: Penalty> SparseGlm<'a, D, L, P> {
@@ -49,16 +65,26 @@ impl<'a, D: DesignMatrix, L: Loss, P: Penalty> SparseGlm<'a, D, L, P> {
             lambda: candidates.iter().map(|&g| at.lambda[g]).collect(),
             ridge: at.ridge,
         };
-        let start = |solution: &Solution| {
-            (columns.iter().map(|&j| solution.coefficients[j as usize]).collect(), solution.intercept)
+        let pick = |values: &[f64]| columns.iter().map(|&j| values[j as usize]).collect();
+        let on_columns = |solution: &Solution| Solution {
+            coefficients: pick(&solution.coefficients),
+            correlations: pick(&solution.correlations),
+            predictor: solution.predictor.clone(),
+            ..*solution
+        };
+        let cache = if L::MAX_THIRD_DERIVATIVE == 0.0 {
+            lock(&self.cache).on_columns(self.design, &columns, self.sample_weights, self.intercept)
+        } else {
+            GramCache::default()
         };
         Some(Box::new(ReducedGlm {
-            starts: [start(from.solution), start(to.solution)],
+            given: [on_columns(from.solution), on_columns(to.solution)],
             whole: self,
             view: ColumnSubset::new(self.design, columns),
             penalty,
             ends: [restrict(from.at), restrict(to.at)],
-            cache: Mutex::default(),
+            cache: Mutex::new(cache),
+            factor: None,
         }))
     }
 }
@@ -93,13 +119,13 @@ impl<D: DesignMatrix, L: Loss, P: Penalty> PathSegment for ReducedGlm<'_, D, L, 
         self.view.n_columns()
     }
 
-    fn solve(&mut self, t: f64, start: Option<Solution>) -> Result<Solution> {
+    fn end(&self, which: usize) -> Solution {
+        self.given[which.min(1)].clone()
+    }
+
+    fn solve(&mut self, t: f64, start: Solution) -> Result<Solution> {
         let problem = self.problem();
-        let start = start.or_else(|| {
-            let (coefficients, intercept) = self.starts[usize::from(t > 0.5)].clone();
-            Some(problem.start_from(coefficients, intercept))
-        });
-        let solution = working_set::solve(&problem, &self.at(t), start, GAP);
+        let solution = working_set::solve(&problem, &self.at(t), Some(start), GAP);
         self.keep(problem.cache);
         solution
     }
@@ -125,54 +151,84 @@ impl<D: DesignMatrix, L: Loss, P: Penalty> PathSegment for ReducedGlm<'_, D, L, 
         let from = PathPoint { at: &at_from, solution: from.solution };
         let to = PathPoint { at: &at_to, solution: to.solution };
         let problem = self.problem();
-        let bounds = problem.chord(from, to).and_then(|chord| {
-            let ridge = at_from.ridge.min(at_to.ridge);
-            problem.deviations(from, to, &chord, ridge, functionals)
+        let near = problem.chord(from, to).map(|chord| {
+            let weights = chord.curvatures.iter().map(|&h| h * share_near::<L>(chord.gap, h)).collect();
+            (problem.candidate_columns(from, to, &chord), weights, chord.gap)
         });
         self.keep(problem.cache);
-        bounds
+        let (columns, weights, gap) = near?;
+        let ridge = at_from.ridge.min(at_to.ridge);
+        let share = self.prepare_factor(columns, weights, ridge)?;
+        let reach = (2.0 * gap / share).sqrt();
+        let factor = self.factor.as_ref()?;
+        Some(functionals.iter().map(|omega| reach * factor.norm(&self.view, self.whole.intercept, omega)).collect())
     }
 }
 
-impl<D: DesignMatrix, L: Loss, P: Penalty> SparseGlm<'_, D, L, P> {
-    /// ‖Aᵀω‖_{G⁻¹}·√(2γ) for each functional ω, with the intercept as a column that has no penalty.
-    fn deviations(
-        &self,
-        from: PathPoint<'_>,
-        to: PathPoint<'_>,
-        chord: &Chord,
-        ridge: f64,
-        functionals: &[&[f64]],
-    ) -> Option<Vec<f64>> {
-        let blocks = self.penalty.blocks();
-        let candidates = self.candidates(from, to, chord);
-        let columns: Vec<u32> =
-            candidates.iter().flat_map(|&g| blocks.members(g).iter().copied()).collect();
-        let weights: Vec<f64> =
-            chord.curvatures.iter().map(|&h| h * share_near::<L>(chord.gap, h)).collect();
+impl Factor {
+    /// ‖Aᵀω‖_{G⁻¹}, with the intercept as a column that has no penalty.
+    fn norm<D: DesignMatrix>(&self, design: &D, intercept: bool, omega: &[f64]) -> f64 {
+        let sum = if intercept { omega.iter().sum::<f64>() } else { 0.0 };
+        let of_column =
+            |(&j, h): (&u32, &f64)| design.column_dot(j as usize, omega) - h * sum * self.inverse_total;
+        let v: Vec<f64> = self.columns.iter().zip(&self.sums).map(of_column).collect();
+        let square = crate::kernel::dot(&v, &self.cholesky.solve(&v)) + sum * sum * self.inverse_total;
+        square.max(0.0).sqrt()
+    }
+
+    /// The largest factor c with G' ⪰ c·G for the G' of other curvatures, on some of the columns.
+    fn share(&self, columns: &[u32], weights: &[f64], ridge: f64) -> f64 {
+        let contained = columns.iter().all(|j| self.columns.binary_search(j).is_ok());
+        if !contained {
+            return 0.0;
+        }
+        let ratios = self.weights.iter().zip(weights).filter(|(own, _)| **own > 0.0);
+        let of_ridge = if self.ridge > 0.0 { ridge / self.ridge } else { 1.0 };
+        ratios.map(|(own, other)| other / own).fold(of_ridge, f64::min).min(1.0)
+    }
+}
+
+impl<D: DesignMatrix, L: Loss, P: Penalty> ReducedGlm<'_, D, L, P> {
+    /// Makes sure that there is a factor for these columns and curvatures, or one that is nearly as good; returns c, G ⪰ c·(the factor's).
+    fn prepare_factor(&mut self, columns: Vec<u32>, weights: Vec<f64>, ridge: f64) -> Option<f64> {
+        if let Some(factor) = &self.factor {
+            let share = factor.share(&columns, &weights, ridge);
+            if share >= SMALLEST_SHARE && columns.len() as f64 >= SMALLEST_SHARE * factor.columns.len() as f64 {
+                return Some(share);
+            }
+        }
         let seen = weights.iter().filter(|h| **h > 0.0).count();
         if columns.len() > MOST_COLUMNS || ridge == 0.0 && columns.len() > seen {
             return None;
         }
-        let curvature = Curvature::new(self.design, &weights, ridge, self.intercept);
-        let sums = curvature.column_sums(&columns);
-        let gram = curvature.gram(&columns, &sums, &mut Vec::new());
-        let factor = Cholesky::new(columns.len(), &gram)?;
-        let inverse_total = curvature.inverse_total();
-        if self.intercept && inverse_total == 0.0 {
+        let intercept = self.whole.intercept;
+        let (sums, inverse_total, gram) = if L::MAX_THIRD_DERIVATIVE == 0.0 && columns.len() <= CAPACITY {
+            let held = lock(&self.cache).hessian(&self.view, &columns, ridge, intercept);
+            (held.sums, held.inverse_total, held.gram)
+        } else {
+            let curvature = Curvature::new(&self.view, &weights, ridge, intercept);
+            let sums = curvature.column_sums(&columns);
+            let gram = curvature.gram(&columns, &sums, &mut Vec::new());
+            (sums, curvature.inverse_total(), gram)
+        };
+        if intercept && inverse_total == 0.0 {
             return None;
         }
-        let reach = (2.0 * chord.gap).sqrt();
-        let bound = |omega: &&[f64]| {
-            let sum = if self.intercept { omega.iter().sum::<f64>() } else { 0.0 };
-            let of_column = |(&j, h): (&u32, &f64)| {
-                self.design.column_dot(j as usize, omega) - h * sum * inverse_total
-            };
-            let v: Vec<f64> = columns.iter().zip(&sums).map(of_column).collect();
-            let square = crate::kernel::dot(&v, &factor.solve(&v)) + sum * sum * inverse_total;
-            square.max(0.0).sqrt() * reach
-        };
-        Some(functionals.iter().map(bound).collect())
+        let cholesky = Cholesky::new(columns.len(), &gram)?;
+        self.factor = Some(Factor { columns, weights, ridge, sums, inverse_total, cholesky });
+        Some(1.0)
+    }
+}
+
+impl<D: DesignMatrix, L: Loss, P: Penalty> SparseGlm<'_, D, L, P> {
+    /// The columns of the candidates between two solutions, increasing.
+    fn candidate_columns(&self, from: PathPoint<'_>, to: PathPoint<'_>, chord: &Chord) -> Vec<u32> {
+        let blocks = self.penalty.blocks();
+        let candidates = self.candidates(from, to, chord);
+        let mut columns: Vec<u32> =
+            candidates.iter().flat_map(|&g| blocks.members(g).iter().copied()).collect();
+        columns.sort_unstable();
+        columns
     }
 }
 

@@ -104,7 +104,8 @@ impl<M: LowerLevel + Send, C: Criterion + Send> SplitObjective<M, C> {
         let count = settings.segments.max(1);
         let theta = |k: usize| range.1 + (range.0 - range.1) * k as f64 / count as f64;
         // The next end is the last.
-        let mut ends: Vec<f64> = (0..=count).rev().map(|k| if k == count { range.0 } else { theta(k) }).collect();
+        let mut ends: Vec<(f64, Option<Walked>)> =
+            (0..=count).rev().map(|k| (if k == count { range.0 } else { theta(k) }, None)).collect();
         let mut proof = RangeProof {
             range,
             epsilon: 0.0,
@@ -117,12 +118,17 @@ impl<M: LowerLevel + Send, C: Criterion + Send> SplitObjective<M, C> {
         let target = value - settings.epsilon * value.abs();
         let mut lowest = f64::INFINITY;
         let mut above: Option<Walked> = None;
-        while let Some(theta) = ends.pop() {
+        while let Some((theta, solved)) = ends.pop() {
             if go_on().is_break() {
                 return Ok(None);
             }
-            let here = self.walk_to(theta, above.as_ref())?;
-            proof.n_solves += 1;
+            let here = match solved {
+                Some(here) => here,
+                None => {
+                    proof.n_solves += 1;
+                    self.walk_to(theta, above.as_ref())?
+                }
+            };
             let Some(from) = &above else {
                 above = Some(here);
                 continue;
@@ -132,7 +138,7 @@ impl<M: LowerLevel + Send, C: Criterion + Send> SplitObjective<M, C> {
             let middle = 0.5 * (from.theta + theta);
             let divisible = middle < from.theta && middle > theta;
             if proven.lowest < target && proof.n_solves + ends.len() < settings.max_solves && divisible {
-                ends.extend([theta, middle]);
+                ends.extend([(theta, Some(here)), (middle, None)]);
                 continue;
             }
             proof.n_segments += 1;
@@ -151,7 +157,7 @@ impl<M: LowerLevel + Send, C: Criterion + Send> SplitObjective<M, C> {
     fn walk_to(&self, theta: f64, from: Option<&Walked>) -> Result<Walked> {
         let hyperparameters = self.hyperparameters(&[theta]);
         let active: Vec<_> = self.parts.iter().enumerate().filter(|(_, part)| part.active).collect();
-        let accuracy = Accuracy { relative_gap: 1e-6, ..Accuracy::TIGHT };
+        let accuracy = Accuracy { relative_gap: 1e-9, ..Accuracy::TIGHT };
         let solutions = active
             .into_par_iter()
             .enumerate()
@@ -181,11 +187,11 @@ impl<M: LowerLevel + Send, C: Criterion + Send> SplitObjective<M, C> {
                     PathPoint { at: &a, solution: &from.solutions[k] },
                     PathPoint { at: &b, solution: &to.solutions[k] },
                 );
-                segment.map(|segment| Track::new(segment, &part.criterion)).transpose()
+                segment.map(|segment| Track::new(segment, &part.criterion))
             })
-            .collect::<Result<_>>()?;
+            .collect();
         let Some(mut tracks) = tracks else { return Ok(unproven) };
-        let mut n_refinements = 2 * n_splits;
+        let mut n_refinements = 0;
         loop {
             let bounds: Vec<_> = tracks.iter().map(Track::bound).collect();
             let (at, sum) = lowest_of_sum(&bounds);

@@ -34,16 +34,16 @@ pub(super) struct Track<'s, C> {
 }
 
 impl<'s, C: Criterion> Track<'s, C> {
-    /// Solves at both ends.
-    pub(super) fn new(segment: Box<dyn PathSegment + 's>, criterion: &'s C) -> Result<Self> {
+    /// The bound from both ends alone.
+    pub(super) fn new(segment: Box<dyn PathSegment + 's>, criterion: &'s C) -> Self {
         let mut track = Self { segment, criterion, knots: Vec::new(), pieces: Vec::new() };
-        for t in [0.0, 1.0] {
-            let knot = track.knot(t, None)?;
+        for (which, t) in [0.0, 1.0].into_iter().enumerate() {
+            let knot = track.knot(t, track.segment.end(which));
             track.knots.push(knot);
         }
         let piece = track.piece(0);
         track.pieces.push(piece);
-        Ok(track)
+        track
     }
 
     /// The bound, piece by piece.
@@ -63,7 +63,8 @@ impl<'s, C: Criterion> Track<'s, C> {
         let k = self.index(t);
         let middle = 0.5 * (self.knots[k].t + self.knots[k + 1].t);
         let start = self.segment.between(self.knots[k].point(), self.knots[k + 1].point(), middle);
-        let knot = self.knot(middle, Some(start))?;
+        let solution = self.segment.solve(middle, start)?;
+        let knot = self.knot(middle, solution);
         self.knots.insert(k + 1, knot);
         let halves = [self.piece(k), self.piece(k + 1)];
         self.pieces.splice(k..=k, halves);
@@ -74,10 +75,9 @@ impl<'s, C: Criterion> Track<'s, C> {
         self.knots.iter().skip(1).position(|knot| t <= knot.t).unwrap_or(0).min(self.knots.len() - 2)
     }
 
-    fn knot(&mut self, t: f64, start: Option<Solution>) -> Result<Knot> {
-        let solution = self.segment.solve(t, start)?;
+    fn knot(&self, t: f64, solution: Solution) -> Knot {
         let measured = self.criterion.evaluate(&solution.predictor);
-        Ok(Knot { t, solution, measured })
+        Knot { t, solution, measured }
     }
 
     /// The bound between knots k and k + 1; as low as the criterion can be where nothing better is proven.
