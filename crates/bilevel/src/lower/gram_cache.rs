@@ -72,32 +72,21 @@ impl GramCache {
         };
     }
 
-    /// The products of some columns, at most [`CAPACITY`] for any to be held, under new numbers from 0; for a loss whose curvatures are the `weights` everywhere.
-    pub(super) fn on_columns<D: DesignMatrix>(
-        &mut self,
-        design: &D,
-        columns: &[u32],
-        weights: &[f64],
-        intercept: bool,
-    ) -> Self {
-        if self.is_empty() {
-            self.renew(weights);
-        }
-        let mut part = Self { weights: self.weights.clone(), inverse_total: self.inverse_total, ..Self::default() };
-        if columns.len() > CAPACITY {
-            return part;
-        }
-        self.hold(design, columns, intercept);
-        for (slot, j) in columns.iter().enumerate() {
-            let own = self.slots[j];
-            part.slots.insert(u32::try_from(slot).unwrap_or(u32::MAX), slot);
-            part.columns.push(u32::try_from(slot).unwrap_or(u32::MAX));
+    /// The products held of some columns, which are numbered anew from 0.
+    pub(super) fn on_columns(&self, columns: &[u32]) -> Self {
+        let mut part =
+            Self { weights: self.weights.clone(), inverse_total: self.inverse_total, ..Self::default() };
+        let mut owned = Vec::new();
+        for (number, j) in (0_u32..).zip(columns) {
+            let Some(&own) = self.slots.get(j) else { continue };
+            owned.push(own);
+            part.slots.insert(number, part.columns.len());
+            part.columns.push(number);
             part.sums.push(self.sums[own]);
             part.shifts.push(self.shifts[own]);
             part.shifted_sums.push(self.shifted_sums[own]);
             part.squares.push(self.squares[own]);
-            part.products.extend(columns[..=slot].iter().map(|k| {
-                let other = self.slots[k];
+            part.products.extend(owned.iter().map(|&other| {
                 let (high, low) = (own.max(other), own.min(other));
                 self.products[high * (high + 1) / 2 + low]
             }));

@@ -17,6 +17,11 @@ use super::{PathPoint, PathSegment, SegmentPoint};
 const GAP: f64 = 1e-10;
 /// With more candidates than this the deviation is not bounded: its matrix would cost more than the search.
 const MOST_COLUMNS: usize = 1000;
+/// A piece wider than this part of the segment is better divided than bounded if it has many candidates: so many, and so many for each nonzero
+/// coefficient; a factorization costs more than the solution that would leave fewer of them.
+const WIDE: f64 = 0.05;
+const FEW_COLUMNS: f64 = 64.0;
+const MOST_PER_NONZERO: f64 = 1.6;
 /// A factorization serves other curvatures and other columns that are at least this part of its own.
 const SMALLEST_SHARE: f64 = 0.7;
 /// A sample's curvature counts only if the gap bounds how far its predictor can be from the chord: by this fraction of what moves it to where
@@ -73,7 +78,7 @@ impl<'a, D: DesignMatrix, L: Loss, P: Penalty> SparseGlm<'a, D, L, P> {
             ..*solution
         };
         let cache = if L::MAX_THIRD_DERIVATIVE == 0.0 {
-            lock(&self.cache).on_columns(self.design, &columns, self.sample_weights, self.intercept)
+            lock(&self.cache).on_columns(&columns)
         } else {
             GramCache::default()
         };
@@ -148,6 +153,7 @@ impl<D: DesignMatrix, L: Loss, P: Penalty> PathSegment for ReducedGlm<'_, D, L, 
         functionals: &[&[f64]],
     ) -> Option<Vec<f64>> {
         let (at_from, at_to) = (self.at(from.t), self.at(to.t));
+        let width = to.t - from.t;
         let from = PathPoint { at: &at_from, solution: from.solution };
         let to = PathPoint { at: &at_to, solution: to.solution };
         let problem = self.problem();
@@ -158,6 +164,11 @@ impl<D: DesignMatrix, L: Loss, P: Penalty> PathSegment for ReducedGlm<'_, D, L, 
         self.keep(problem.cache);
         let (columns, weights, gap) = near?;
         let ridge = at_from.ridge.min(at_to.ridge);
+        let nonzero = |end: PathPoint<'_>| end.solution.coefficients.iter().filter(|y| **y != 0.0).count();
+        let few = FEW_COLUMNS + MOST_PER_NONZERO * nonzero(from).max(nonzero(to)) as f64;
+        if width > WIDE && columns.len() as f64 > few {
+            return None;
+        }
         let share = self.prepare_factor(columns, weights, ridge)?;
         let reach = (2.0 * gap / share).sqrt();
         let factor = self.factor.as_ref()?;
@@ -203,7 +214,11 @@ impl<D: DesignMatrix, L: Loss, P: Penalty> ReducedGlm<'_, D, L, P> {
         }
         let intercept = self.whole.intercept;
         let (sums, inverse_total, gram) = if L::MAX_THIRD_DERIVATIVE == 0.0 && columns.len() <= CAPACITY {
-            let held = lock(&self.cache).hessian(&self.view, &columns, ridge, intercept);
+            let mut cache = lock(&self.cache);
+            if cache.is_empty() {
+                cache.renew(self.whole.sample_weights);
+            }
+            let held = cache.hessian(&self.view, &columns, ridge, intercept);
             (held.sums, held.inverse_total, held.gram)
         } else {
             let curvature = Curvature::new(&self.view, &weights, ridge, intercept);

@@ -28,6 +28,9 @@ use super::{SplitObjective, of_split};
 use parabola::lowest_of_sum;
 use track::Track;
 
+/// Relative duality gap at the ends of segments, at first.
+const WALK_GAP: f64 = 1e-6;
+
 /// Settings of [`SplitObjective::certify_range`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RangeSettings {
@@ -157,7 +160,7 @@ impl<M: LowerLevel + Send, C: Criterion + Send> SplitObjective<M, C> {
     fn walk_to(&self, theta: f64, from: Option<&Walked>) -> Result<Walked> {
         let hyperparameters = self.hyperparameters(&[theta]);
         let active: Vec<_> = self.parts.iter().enumerate().filter(|(_, part)| part.active).collect();
-        let accuracy = Accuracy { relative_gap: 1e-9, ..Accuracy::TIGHT };
+        let accuracy = Accuracy { relative_gap: WALK_GAP, ..Accuracy::TIGHT };
         let solutions = active
             .into_par_iter()
             .enumerate()
@@ -206,9 +209,9 @@ impl<M: LowerLevel + Send, C: Criterion + Send> SplitObjective<M, C> {
             let divided = tracks
                 .par_iter_mut()
                 .filter(|track| track.looseness(at) >= 0.5 * loosest)
-                .map(|track| track.divide(at).map(|()| 1))
+                .map(|track| track.refine(at))
                 .collect::<Result<Vec<usize>>>()?;
-            n_refinements += divided.len();
+            n_refinements += divided.iter().sum::<usize>();
         }
     }
 }

@@ -31,12 +31,14 @@ pub(super) struct Track<'s, C> {
     criterion: &'s C,
     knots: Vec<Knot>,
     pieces: Vec<Piece>,
+    /// Whether the solutions at the ends are as exact as those between them.
+    is_tight: bool,
 }
 
 impl<'s, C: Criterion> Track<'s, C> {
     /// The bound from both ends alone.
     pub(super) fn new(segment: Box<dyn PathSegment + 's>, criterion: &'s C) -> Self {
-        let mut track = Self { segment, criterion, knots: Vec::new(), pieces: Vec::new() };
+        let mut track = Self { segment, criterion, knots: Vec::new(), pieces: Vec::new(), is_tight: false };
         for (which, t) in [0.0, 1.0].into_iter().enumerate() {
             let knot = track.knot(t, track.segment.end(which));
             track.knots.push(knot);
@@ -58,8 +60,24 @@ impl<'s, C: Criterion> Track<'s, C> {
         if wide { self.pieces[k].looseness } else { 0.0 }
     }
 
+    /// Raises the bound of the piece at t by more solutions; returns how many. The given ones at the ends are made exact first.
+    pub(super) fn refine(&mut self, t: f64) -> Result<usize> {
+        if !self.is_tight {
+            self.is_tight = true;
+            for end in &mut self.knots {
+                let solution = self.segment.solve(end.t, end.solution.clone())?;
+                let measured = self.criterion.evaluate(&solution.predictor);
+                *end = Knot { t: end.t, solution, measured };
+            }
+            self.pieces = vec![self.piece(0)];
+            return Ok(2);
+        }
+        self.divide(t)?;
+        Ok(1)
+    }
+
     /// Divides the piece at t by one more solution.
-    pub(super) fn divide(&mut self, t: f64) -> Result<()> {
+    fn divide(&mut self, t: f64) -> Result<()> {
         let k = self.index(t);
         let middle = 0.5 * (self.knots[k].t + self.knots[k + 1].t);
         let start = self.segment.between(self.knots[k].point(), self.knots[k + 1].point(), middle);
