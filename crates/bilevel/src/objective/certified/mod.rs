@@ -46,7 +46,7 @@ pub struct RangeSettings {
 
 impl Default for RangeSettings {
     fn default() -> Self {
-        Self { epsilon: 1e-3, segments: 25, max_solves: 100, max_refinements: 100 }
+        Self { epsilon: 1e-3, segments: 20, max_solves: 40, max_refinements: 30 }
     }
 }
 

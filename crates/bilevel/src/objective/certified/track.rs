@@ -60,16 +60,20 @@ impl<'s, C: Criterion> Track<'s, C> {
         if wide { self.pieces[k].looseness } else { 0.0 }
     }
 
-    /// Raises the bound of the piece at t by more solutions; returns how many. The given ones at the ends are made exact first.
+    /// Raises the bound of the piece at t by more solutions; returns how many. The given ones at the ends are made exact before they limit it.
     pub(super) fn refine(&mut self, t: f64) -> Result<usize> {
-        if !self.is_tight {
+        // Without any bound the chord is too long; if it is not, the ends are to blame.
+        let has_bound = self.pieces[self.index(t)].looseness.is_finite();
+        if !self.is_tight && (has_bound || self.pieces.len() > 1) {
             self.is_tight = true;
-            for end in &mut self.knots {
-                let solution = self.segment.solve(end.t, end.solution.clone())?;
-                let measured = self.criterion.evaluate(&solution.predictor);
-                *end = Knot { t: end.t, solution, measured };
+            let last = self.knots.len() - 1;
+            for k in [0, last] {
+                let (t, start) = (self.knots[k].t, self.knots[k].solution.clone());
+                let solution = self.segment.solve(t, start)?;
+                self.knots[k] = self.knot(t, solution);
             }
-            self.pieces = vec![self.piece(0)];
+            self.pieces[0] = self.piece(0);
+            self.pieces[last - 1] = self.piece(last - 1);
             return Ok(2);
         }
         self.divide(t)?;
