@@ -151,11 +151,7 @@ pub trait LowerLevel: Sync {
     }
 
     /// The problem between two solutions at hyperparameters a and b: all (1−t)a + tb, 0 ≤ t ≤ 1. `None` where nothing can be proven about it.
-    fn segment<'s>(
-        &'s self,
-        _from: PathPoint<'_>,
-        _to: PathPoint<'_>,
-    ) -> Option<Box<dyn PathSegment + 's>> {
+    fn segment<'s>(&'s self, _from: PathPoint<'_>, _to: PathPoint<'_>) -> Option<Box<dyn PathSegment + 's>> {
         None
     }
 

@@ -18,8 +18,8 @@ use crate::penalty::Penalty;
 use crate::{Error, Result};
 
 use super::{
-    Adjoint, Hyperparameters, LowerLevel, PathPoint, PathSegment, Solution, UpperGradient, dual::DualPoint, gram_cache::GramCache,
-    working_set,
+    Adjoint, Hyperparameters, LowerLevel, PathPoint, PathSegment, Solution, UpperGradient, dual::DualPoint,
+    gram_cache::GramCache, working_set,
 };
 
 /// The lower-level problem, all but its hyperparameters.
@@ -482,11 +482,7 @@ impl<D: DesignMatrix, L: Loss, P: Penalty> LowerLevel for SparseGlm<'_, D, L, P>
         Ok(hypergradient::gauss_newton(self, hyperparameters, solution, upper, upper_hessian, selection))
     }
 
-    fn segment<'s>(
-        &'s self,
-        from: PathPoint<'_>,
-        to: PathPoint<'_>,
-    ) -> Option<Box<dyn PathSegment + 's>> {
+    fn segment<'s>(&'s self, from: PathPoint<'_>, to: PathPoint<'_>) -> Option<Box<dyn PathSegment + 's>> {
         self.path_segment(from, to)
     }
 

@@ -103,7 +103,11 @@ fn sample_bow<L: Loss>(loss: L, target: f64, a: Sample, b: Sample, least: f64) -
     let end = |at: Sample| {
         let u = at.scale * at.slope;
         let bound = young::<L>((1.0 - at.scale) * at.slope.abs(), at.curvature);
-        if bound.is_finite() { bound } else { loss.value(target, at.z) + loss.conjugate(target, u) - at.z * u }
+        if bound.is_finite() {
+            bound
+        } else {
+            loss.value(target, at.z) + loss.conjugate(target, u) - at.z * u
+        }
     };
     let bilinear = (b.z - a.z) * (b.scale * b.slope - a.scale * a.slope);
     let convex = Bow { from: end(a), to: end(b), between: bilinear.max(0.0) };
@@ -162,13 +166,7 @@ impl<D: DesignMatrix, L: Loss, P: Penalty> SparseGlm<'_, D, L, P> {
     }
 
     /// The Fenchel–Young terms of the blocks, λρ(y) + (α/2)‖y‖² + (ρ°(c) − λ)₊²/(2α) + cᵀy with c = A_gᵀ(s∘u), along the chord.
-    fn add_penalty_bow(
-        &self,
-        from: PathPoint<'_>,
-        to: PathPoint<'_>,
-        scales: (f64, f64),
-        bow: &mut Bow,
-    ) {
+    fn add_penalty_bow(&self, from: PathPoint<'_>, to: PathPoint<'_>, scales: (f64, f64), bow: &mut Bow) {
         let blocks = self.penalty.blocks();
         let (mut a, mut b) = (BlockEnd::default(), BlockEnd::default());
         let has_ridge = from.at.ridge > 0.0 && to.at.ridge > 0.0;
@@ -251,9 +249,11 @@ impl BlockEnd {
     /// λρ(y) + (α/2)‖y‖² + (ρ°(c) − λ)₊²/(2α) + cᵀy ≥ 0.
     fn term(&self) -> f64 {
         let square = crate::kernel::dot(&self.y, &self.y);
-        let conjugate =
-            if self.ridge > 0.0 { self.excess * self.excess / (2.0 * self.ridge) } else { 0.0 };
-        let sum = self.lambda * self.size + 0.5 * self.ridge * square + conjugate + crate::kernel::dot(&self.c, &self.y);
+        let conjugate = if self.ridge > 0.0 { self.excess * self.excess / (2.0 * self.ridge) } else { 0.0 };
+        let sum = self.lambda * self.size
+            + 0.5 * self.ridge * square
+            + conjugate
+            + crate::kernel::dot(&self.c, &self.y);
         sum.max(0.0)
     }
 

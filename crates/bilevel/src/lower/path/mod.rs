@@ -21,8 +21,11 @@
 //! parameterized optimization problems", NIPS 2012 (gaps along a path); Shibagaki, Suzuki, Karasuyama, Takeuchi, "Regularization path of cross-validation
 //! error lower bounds", NIPS 2015 (bounds on the criterion from bounds on the solution); Bach, "Self-concordant analysis for logistic regression", EJS 4 (2010).
 
+mod basis;
 mod chord;
 mod reduced;
+#[cfg(test)]
+mod tests;
 
 use crate::Result;
 

@@ -10,6 +10,7 @@ use crate::solver::Cholesky;
 
 use super::super::gram_cache::{CAPACITY, GramCache};
 use super::super::{Curvature, Hyperparameters, LowerLevel, Solution, SparseGlm, working_set};
+use super::basis::basis;
 use super::chord::Chord;
 use super::{PathPoint, PathSegment, SegmentPoint};
 
@@ -45,6 +46,8 @@ pub(super) struct ReducedGlm<'a, D, L, P> {
 struct Factor {
     /// Columns, increasing.
     columns: Vec<u32>,
+    /// Those that span them: the others can be left out.
+    spanning: Vec<u32>,
     /// Sample curvatures (length n) and α.
     weights: Vec<f64>,
     ridge: f64,
@@ -172,7 +175,12 @@ impl<D: DesignMatrix, L: Loss, P: Penalty> PathSegment for ReducedGlm<'_, D, L, 
         let share = self.prepare_factor(columns, weights, ridge)?;
         let reach = (2.0 * gap / share).sqrt();
         let factor = self.factor.as_ref()?;
-        Some(functionals.iter().map(|omega| reach * factor.norm(&self.view, self.whole.intercept, omega)).collect())
+        Some(
+            functionals
+                .iter()
+                .map(|omega| reach * factor.norm(&self.view, self.whole.intercept, omega))
+                .collect(),
+        )
     }
 }
 
@@ -182,7 +190,7 @@ impl Factor {
         let sum = if intercept { omega.iter().sum::<f64>() } else { 0.0 };
         let of_column =
             |(&j, h): (&u32, &f64)| design.column_dot(j as usize, omega) - h * sum * self.inverse_total;
-        let v: Vec<f64> = self.columns.iter().zip(&self.sums).map(of_column).collect();
+        let v: Vec<f64> = self.spanning.iter().zip(&self.sums).map(of_column).collect();
         let square = crate::kernel::dot(&v, &self.cholesky.solve(&v)) + sum * sum * self.inverse_total;
         square.max(0.0).sqrt()
     }
@@ -204,12 +212,12 @@ impl<D: DesignMatrix, L: Loss, P: Penalty> ReducedGlm<'_, D, L, P> {
     fn prepare_factor(&mut self, columns: Vec<u32>, weights: Vec<f64>, ridge: f64) -> Option<f64> {
         if let Some(factor) = &self.factor {
             let share = factor.share(&columns, &weights, ridge);
-            if share >= SMALLEST_SHARE && columns.len() as f64 >= SMALLEST_SHARE * factor.columns.len() as f64 {
+            if share >= SMALLEST_SHARE && columns.len() as f64 >= SMALLEST_SHARE * factor.columns.len() as f64
+            {
                 return Some(share);
             }
         }
-        let seen = weights.iter().filter(|h| **h > 0.0).count();
-        if columns.len() > MOST_COLUMNS || ridge == 0.0 && columns.len() > seen {
+        if columns.len() > MOST_COLUMNS {
             return None;
         }
         let intercept = self.whole.intercept;
@@ -229,8 +237,21 @@ impl<D: DesignMatrix, L: Loss, P: Penalty> ReducedGlm<'_, D, L, P> {
         if intercept && inverse_total == 0.0 {
             return None;
         }
-        let cholesky = Cholesky::new(columns.len(), &gram)?;
-        self.factor = Some(Factor { columns, weights, ridge, sums, inverse_total, cholesky });
+        let (kept, cholesky) = match Cholesky::new(columns.len(), &gram) {
+            Some(cholesky) => ((0..columns.len()).collect(), cholesky),
+            None => {
+                let kept = basis(&self.view, &columns, &gram, intercept)?;
+                let mut entries = Vec::with_capacity(kept.len() * kept.len());
+                for &k in &kept {
+                    entries.extend(kept.iter().map(|&i| gram[k * columns.len() + i]));
+                }
+                let cholesky = Cholesky::new(kept.len(), &entries)?;
+                (kept, cholesky)
+            }
+        };
+        let sums = kept.iter().map(|&k| sums[k]).collect();
+        let spanning = kept.iter().map(|&k| columns[k]).collect();
+        self.factor = Some(Factor { columns, spanning, weights, ridge, sums, inverse_total, cholesky });
         Some(1.0)
     }
 }

@@ -42,11 +42,13 @@ pub struct RangeSettings {
     pub max_solves: usize,
     /// Largest number of solutions on the columns that matter, for each segment and split.
     pub max_refinements: usize,
+    /// The same for each split, over all segments. What is left when it is spent is given up.
+    pub max_refinements_in_all: usize,
 }
 
 impl Default for RangeSettings {
     fn default() -> Self {
-        Self { epsilon: 1e-3, segments: 20, max_solves: 40, max_refinements: 30 }
+        Self { epsilon: 1e-3, segments: 20, max_solves: 40, max_refinements: 30, max_refinements_in_all: 150 }
     }
 }
 
@@ -101,7 +103,11 @@ impl<M: LowerLevel + Send, C: Criterion + Send> SplitObjective<M, C> {
             return Ok(None);
         }
         if range.0.is_nan() || range.1.is_nan() || range.0 > range.1 {
-            return Err(Error::data("range of θ to prove something about", format!("{range:?}"), "an interval"));
+            return Err(Error::data(
+                "range of θ to prove something about",
+                format!("{range:?}"),
+                "an interval",
+            ));
         }
         self.parts.iter().filter(|part| part.active).for_each(|part| part.lower.forget());
         let count = settings.segments.max(1);
@@ -118,6 +124,7 @@ impl<M: LowerLevel + Send, C: Criterion + Send> SplitObjective<M, C> {
             n_refinements: 0,
             complete: true,
         };
+        let n_splits = self.parts.iter().filter(|part| part.active).count().max(1);
         let target = value - settings.epsilon * value.abs();
         let mut lowest = f64::INFINITY;
         let mut above: Option<Walked> = None;
@@ -136,11 +143,13 @@ impl<M: LowerLevel + Send, C: Criterion + Send> SplitObjective<M, C> {
                 above = Some(here);
                 continue;
             };
-            let proven = self.prove_segment(from, &here, target, settings.max_refinements)?;
+            let left = settings.max_refinements_in_all.saturating_sub(proof.n_refinements / n_splits);
+            let proven = self.prove_segment(from, &here, target, settings.max_refinements.min(left))?;
             proof.n_refinements += proven.n_refinements;
             let middle = 0.5 * (from.theta + theta);
             let divisible = middle < from.theta && middle > theta;
-            if proven.lowest < target && proof.n_solves + ends.len() < settings.max_solves && divisible {
+            let may_divide = left > 0 && proof.n_solves + ends.len() < settings.max_solves;
+            if proven.lowest < target && may_divide && divisible {
                 ends.extend([(theta, Some(here)), (middle, None)]);
                 continue;
             }

@@ -38,7 +38,8 @@ pub(super) fn lowest_of_sum(bounds: &[Vec<Parabola>]) -> (f64, f64) {
             (value, slope, bend) = (value + v, slope + d, bend + h);
         }
         let width = to - from;
-        let step = if bend > 0.0 { (-slope / bend).clamp(0.0, width) } else { f64::from(slope < 0.0) * width };
+        let step =
+            if bend > 0.0 { (-slope / bend).clamp(0.0, width) } else { f64::from(slope < 0.0) * width };
         for step in [0.0, step, width] {
             let v = value + step * (slope + 0.5 * bend * step);
             if v < lowest.1 {

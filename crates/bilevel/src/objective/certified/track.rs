@@ -126,10 +126,8 @@ fn bound_between<C: Criterion>(
     from: &Knot,
     to: &Knot,
 ) -> Option<Piece> {
-    let whole = criterion.sag(
-        (&from.solution.predictor, &from.measured),
-        (&to.solution.predictor, &to.measured),
-    )?;
+    let whole =
+        criterion.sag((&from.solution.predictor, &from.measured), (&to.solution.predictor, &to.measured))?;
     let count = if whole.exact { 1 } else { CHORDS };
     let inner: Vec<(Vec<f64>, CriterionValue)> = (1..count)
         .map(|k| {
@@ -154,7 +152,13 @@ fn bound_between<C: Criterion>(
         let (left, right) = (pair[0].1.value - deviation, pair[1].1.value - deviation);
         // Nowhere lower than the lowest possible: a flat piece where the parabola would be.
         let bottom = left.min(right) - 0.25 * sag.depth;
-        let parabola = Parabola { from: at(k), to: if k + 1 == count { to.t } else { at(k + 1) }, left, right, depth: sag.depth };
+        let parabola = Parabola {
+            from: at(k),
+            to: if k + 1 == count { to.t } else { at(k + 1) },
+            left,
+            right,
+            depth: sag.depth,
+        };
         let flat = Parabola { left: lowest, right: lowest, depth: 0.0, ..parabola };
         piece.parabolas.push(if bottom < lowest { flat } else { parabola });
         let bend = if sag.exact { 0.0 } else { 0.25 * sag.depth };
