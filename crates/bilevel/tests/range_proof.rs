@@ -69,7 +69,7 @@ fn holds<L: Loss>(
 ) -> RangeProof {
     let data = random_data(seed, n, p, seed % 4 == 1);
     let targets = if signs { &data.signs } else { &data.real };
-    let splits = splits(n, if seed % 2 == 0 { 1 } else { 3 }, seed);
+    let splits = splits(n, if seed.is_multiple_of(2) { 1 } else { 3 }, seed);
     let penalty = L1::new(p);
     let (mut phi, top) = objective(&data.design, targets, &splits, loss, &penalty, (intercept, ridge));
     let range = (top - if p > n / 2 { 2.0 } else { 4.0 }, top);
@@ -89,13 +89,13 @@ fn holds<L: Loss>(
 fn no_sampled_lambda_is_better_than_what_was_proven() {
     let mut complete = 0;
     for seed in 0..60_u64 {
-        let shape = if seed % 3 == 0 { (30, 45) } else { (40, 8) };
+        let shape = if seed.is_multiple_of(3) { (30, 45) } else { (40, 8) };
         let ridge = match seed % 5 {
             0 => Ridge::Fixed(0.1),
             1 => Ridge::Proportional(0.5),
             _ => Ridge::Fixed(0.0),
         };
-        let kind = (seed % 7 != 0, ridge);
+        let kind = (!seed.is_multiple_of(7), ridge);
         complete += usize::from(holds(seed, shape, Squared, false, kind, 200).complete);
         complete += usize::from(holds(seed, shape, Logistic, true, kind, 200).complete);
     }

@@ -102,10 +102,10 @@ fn check<L: Loss, P: Penalty>(
 fn gaps_candidates_and_deviations_hold_between_two_solutions() {
     let mut bounded = [0, 0];
     for seed in 0..60_u64 {
-        let (n, p) = if seed % 2 == 0 { (45, 12) } else { (36, 50) };
-        let (intercept, ridge) = (seed % 3 != 0, if seed % 5 == 0 { 0.05 } else { 0.0 });
+        let (n, p) = if seed.is_multiple_of(2) { (45, 12) } else { (36, 50) };
+        let (intercept, ridge) = (!seed.is_multiple_of(3), if seed.is_multiple_of(5) { 0.05 } else { 0.0 });
         let upper = 0.9_f64.powi(1 + (seed % 9) as i32);
-        let ratios = (upper, upper * if seed % 4 == 0 { 0.6 } else { 0.93 });
+        let ratios = (upper, upper * if seed.is_multiple_of(4) { 0.6 } else { 0.93 });
         let (plain, classes) = (data(seed, n, p, false), data(seed, n, p, true));
         let l1 = L1::new(p);
         bounded[0] += usize::from(check(&plain, Squared, &l1, intercept, ridge, ratios, seed));
