@@ -86,6 +86,75 @@ struct Walked {
     solutions: Vec<Solution>,
 }
 
+/// Where the walk down the range stands.
+struct Walk {
+    /// θ to go to, the next last, with the solutions where they are known already.
+    ends: Vec<(f64, Option<Walked>)>,
+    above: Option<Walked>,
+    target: f64,
+    lowest: f64,
+    proof: RangeProof,
+}
+
+impl Walk {
+    fn new(range: (f64, f64), value: f64, settings: &RangeSettings) -> Self {
+        let count = settings.segments.max(1);
+        let inner = |k: usize| range.1 + (range.0 - range.1) * k as f64 / count as f64;
+        let mut ends = vec![(range.0, None)];
+        ends.extend((0..count).rev().map(|k| (inner(k), None)));
+        Self {
+            ends,
+            above: None,
+            target: value - settings.epsilon * value.abs(),
+            lowest: f64::INFINITY,
+            proof: RangeProof {
+                range,
+                epsilon: 0.0,
+                lowest_at: range.1,
+                n_segments: 0,
+                n_solves: 0,
+                n_refinements: 0,
+                complete: true,
+            },
+        }
+    }
+
+    /// Solutions of single splits that the next segment may take.
+    fn affordable_refinements(&self, settings: &RangeSettings) -> usize {
+        let n_splits = self.above.as_ref().map_or(0, |above| above.solutions.len());
+        let left = (settings.max_refinements_in_all * n_splits).saturating_sub(self.proof.n_refinements);
+        left.min(settings.max_refinements * n_splits)
+    }
+
+    /// Goes on below the segment down to `here`, or halves it if too little is proven of it and there is work left.
+    fn take(&mut self, proven: Proven, here: Walked, settings: &RangeSettings) {
+        let Some(from) = &self.above else { return };
+        self.proof.n_refinements += proven.n_refinements;
+        let middle = 0.5 * (from.theta + here.theta);
+        let divisible = middle < from.theta && middle > here.theta;
+        let affordable = self.affordable_refinements(settings) > 0
+            && self.proof.n_solves + self.ends.len() < settings.max_solves;
+        if proven.lowest < self.target && divisible && affordable {
+            self.ends.extend([(here.theta, Some(here)), (middle, None)]);
+            return;
+        }
+        self.proof.n_segments += 1;
+        if proven.lowest < self.lowest {
+            self.lowest = proven.lowest;
+            let lambda = (1.0 - proven.at) * from.theta.exp() + proven.at * here.theta.exp();
+            self.proof.lowest_at = lambda.ln();
+        }
+        self.above = Some(here);
+    }
+
+    /// `None` if the criterion has no lower bound.
+    fn finish(mut self, value: f64) -> Option<RangeProof> {
+        self.proof.epsilon = (value - self.lowest).max(0.0);
+        self.proof.complete = self.lowest >= self.target;
+        self.proof.epsilon.is_finite().then_some(self.proof)
+    }
+}
+
 impl<M: LowerLevel + Send, C: Criterion + Send> SplitObjective<M, C> {
     /// Proves how much lower than `value` Φ can be for any θ in `range`; `None` if nothing can be said (the parametrization does not move λ along a line, the
     /// criterion has no lower bound) or `go_on` ended it.
@@ -109,60 +178,29 @@ impl<M: LowerLevel + Send, C: Criterion + Send> SplitObjective<M, C> {
                 "an interval",
             ));
         }
+        // What caches hold would show in the last digits.
         self.parts.iter().filter(|part| part.active).for_each(|part| part.lower.forget());
-        let count = settings.segments.max(1);
-        let theta = |k: usize| range.1 + (range.0 - range.1) * k as f64 / count as f64;
-        // The next end is the last.
-        let mut ends: Vec<(f64, Option<Walked>)> =
-            (0..=count).rev().map(|k| (if k == count { range.0 } else { theta(k) }, None)).collect();
-        let mut proof = RangeProof {
-            range,
-            epsilon: 0.0,
-            lowest_at: range.1,
-            n_segments: 0,
-            n_solves: 0,
-            n_refinements: 0,
-            complete: true,
-        };
-        let n_splits = self.parts.iter().filter(|part| part.active).count().max(1);
-        let target = value - settings.epsilon * value.abs();
-        let mut lowest = f64::INFINITY;
-        let mut above: Option<Walked> = None;
-        while let Some((theta, solved)) = ends.pop() {
+        let mut walk = Walk::new(range, value, settings);
+        while let Some((theta, solved)) = walk.ends.pop() {
             if go_on().is_break() {
                 return Ok(None);
             }
             let here = match solved {
                 Some(here) => here,
                 None => {
-                    proof.n_solves += 1;
-                    self.walk_to(theta, above.as_ref())?
+                    walk.proof.n_solves += 1;
+                    self.walk_to(theta, walk.above.as_ref())?
                 }
             };
-            let Some(from) = &above else {
-                above = Some(here);
+            let Some(from) = &walk.above else {
+                walk.above = Some(here);
                 continue;
             };
-            let left = settings.max_refinements_in_all.saturating_sub(proof.n_refinements / n_splits);
-            let proven = self.prove_segment(from, &here, target, settings.max_refinements.min(left))?;
-            proof.n_refinements += proven.n_refinements;
-            let middle = 0.5 * (from.theta + theta);
-            let divisible = middle < from.theta && middle > theta;
-            let may_divide = left > 0 && proof.n_solves + ends.len() < settings.max_solves;
-            if proven.lowest < target && may_divide && divisible {
-                ends.extend([(theta, Some(here)), (middle, None)]);
-                continue;
-            }
-            proof.n_segments += 1;
-            if proven.lowest < lowest {
-                lowest = proven.lowest;
-                proof.lowest_at = ((1.0 - proven.at) * from.theta.exp() + proven.at * theta.exp()).ln();
-            }
-            above = Some(here);
+            let most = walk.affordable_refinements(settings);
+            let proven = self.prove_segment(from, &here, walk.target, most)?;
+            walk.take(proven, here, settings);
         }
-        proof.epsilon = (value - lowest).max(0.0);
-        proof.complete = lowest >= target;
-        Ok(proof.epsilon.is_finite().then_some(proof))
+        Ok(walk.finish(value))
     }
 
     /// Solves all splits at θ, loosely.
@@ -181,34 +219,31 @@ impl<M: LowerLevel + Send, C: Criterion + Send> SplitObjective<M, C> {
         Ok(Walked { theta, hyperparameters, solutions })
     }
 
-    /// A lower bound on Φ between two θ: at least `target` if that takes no more than the given number of solutions.
+    /// A lower bound on Φ between two θ: at least `target` if that takes no more than `most` solutions of single splits.
     fn prove_segment(&self, from: &Walked, to: &Walked, target: f64, most: usize) -> Result<Proven> {
         let active: Vec<_> = self.parts.iter().enumerate().filter(|(_, part)| part.active).collect();
         let n_splits = active.len();
         let lowest = active.iter().map(|(_, part)| part.criterion.lowest()).sum::<f64>() / n_splits as f64;
-        let unproven = Proven { lowest, at: 0.5, n_refinements: 0 };
         let tracks: Option<Vec<Track<'_, C>>> = active
             .into_par_iter()
             .enumerate()
             .map(|(k, (split, part))| {
-                let end = |walked: &'_ Walked| -> (Hyperparameters, usize) {
-                    (of_split(&walked.hyperparameters, split).clone(), k)
-                };
-                let ((a, _), (b, _)) = (end(from), end(to));
                 let segment = part.lower.segment(
-                    PathPoint { at: &a, solution: &from.solutions[k] },
-                    PathPoint { at: &b, solution: &to.solutions[k] },
+                    PathPoint { at: of_split(&from.hyperparameters, split), solution: &from.solutions[k] },
+                    PathPoint { at: of_split(&to.hyperparameters, split), solution: &to.solutions[k] },
                 );
                 segment.map(|segment| Track::new(segment, &part.criterion))
             })
             .collect();
-        let Some(mut tracks) = tracks else { return Ok(unproven) };
+        let Some(mut tracks) = tracks else {
+            return Ok(Proven { lowest, at: 0.5, n_refinements: 0 });
+        };
         let mut n_refinements = 0;
         loop {
             let bounds: Vec<_> = tracks.iter().map(Track::bound).collect();
             let (at, sum) = lowest_of_sum(&bounds);
             let proven = Proven { lowest: (sum / n_splits as f64).max(lowest), at, n_refinements };
-            if proven.lowest >= target || n_refinements >= most * n_splits {
+            if proven.lowest >= target || n_refinements >= most {
                 return Ok(proven);
             }
             let loosest = tracks.iter().map(|track| track.looseness(at)).fold(0.0, f64::max);
