@@ -68,7 +68,7 @@ class SparseClassifier(ClassifierMixin, SparseModel):  # type: ignore[misc]
     tol : float
         Relative duality gap of the final fit.
     certify : float
-        Where one λ is the answer: prove that no other in the searched range has a criterion lower by more than
+        Where one λ is the answer: prove that none in the searched range has a criterion lower by more than
         this part of it; 0 for no proof. ``None`` proves 1e-3 on data that are not large.
     time_limit : float
         Seconds after which the search ends with the best answer so far.

@@ -17,7 +17,7 @@ def number(value: float | None) -> float:
 
 @dataclass(frozen=True)
 class RangeCertificate:
-    """What is proven about every λ in a range: none has a criterion of less than the answer's minus ``epsilon``.
+    """What is proven about every λ in a range: none has a criterion below the answer's less ``epsilon``.
 
     Attributes
     ----------
