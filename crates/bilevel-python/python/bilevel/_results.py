@@ -144,7 +144,8 @@ class Certificate:
             lowest, highest = self.lambda_range
             lines.append(f"  searched globally         {lowest:.3g} to {highest:.3g}")
         if self.certified is not None:
-            lines.append(f"  no λ there is better by   {100 * self.certified.relative:.2g} %: proven")
+            # Rounding to two digits must not say more than is proven.
+            lines.append(f"  no λ there is better by   {105 * self.certified.relative:.2g} %: proven")
         return "\n".join(lines)
 
 
