@@ -268,7 +268,7 @@ pub struct ModelArgs {
           value_parser = one_of::<BiactivePolicy>(&["self-consistent", "descent-aligned", "null", "all"]))]
     pub policy: BiactivePolicy,
     /// A coefficient counts as being on a kink in a band of this relative width, from 0 to below 1.
-    #[arg(long, value_name = "WIDTH", default_value = "1e-8", value_parser = band)]
+    #[arg(long, value_name = "WIDTH", default_value = "1e-8", value_parser = part)]
     pub band: f64,
     /// Scale every feature to unit standard deviation; coefficients are reported in the units of the data.
     #[arg(long)]
@@ -290,6 +290,10 @@ pub struct ModelArgs {
     /// Largest number of outer steps in each stage of the search.
     #[arg(long, value_name = "N", default_value = "60", value_parser = at_least_one)]
     pub max_outer: usize,
+    /// Prove that no λ in the searched range has a criterion lower by more than this part of it, where one λ is the answer; 0 for no proof [default:
+    /// 1e-3 where that is cheap].
+    #[arg(long, value_name = "EPS", value_parser = part)]
+    pub certify: Option<f64>,
     /// Seconds after which the search ends with the best answer so far [default: none].
     #[arg(long, value_name = "SECONDS", value_parser = positive)]
     pub time_limit: Option<f64>,
@@ -361,6 +365,7 @@ impl ModelArgs {
             threads: self.threads.threads,
             tolerance: self.tol,
             max_outer: self.max_outer,
+            certify: self.certify,
             time_limit: self.time_limit,
         })
     }
@@ -382,8 +387,8 @@ fn number(text: &str, expected: &str, accept: impl Fn(f64) -> bool) -> Result<f6
     }
 }
 
-fn band(text: &str) -> Result<f64, String> {
-    number(text, "a fraction from 0 to below 1", |width| (0.0..1.0).contains(&width))
+fn part(text: &str) -> Result<f64, String> {
+    number(text, "a fraction from 0 to below 1", |v| (0.0..1.0).contains(&v))
 }
 
 fn fraction(text: &str) -> Result<f64, String> {

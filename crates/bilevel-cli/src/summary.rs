@@ -139,7 +139,17 @@ fn certificate(record: &FitRecord) -> String {
             certificate.n_at_edges - certificate.at_edges.len()
         ));
     }
-    if let Some((low, high)) = certificate.lambda_range {
+    if let Some(proof) = certificate.certified.filter(|proof| proof.relative < 1.0) {
+        let (low, high) = proof.range;
+        // Of what is proven, no more may be said than is.
+        let percent = 100.0 * proof.relative.max(proof.requested);
+        text.push_str(&format!(
+            "; no λ in [{}, {}] has a criterion more than {} % below: proven",
+            rough(low),
+            rough(high),
+            rough(if proof.complete { percent } else { 1.05 * percent })
+        ));
+    } else if let Some((low, high)) = certificate.lambda_range {
         text.push_str(&format!("; λ searched from {} to {}", rough(low), rough(high)));
     }
     text

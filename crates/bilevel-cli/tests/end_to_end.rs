@@ -88,6 +88,8 @@ fn the_json_object_has_every_promised_field() {
     ] {
         assert!(result.pointer(path).is_some_and(Value::is_string), "{path} in {result}");
     }
+    assert_eq!(result["certificate"]["certified"]["complete"], true);
+    assert!(number(&result, "/certificate/certified/relative") <= 1e-3);
     assert!(result["certificate"]["stationary"].is_boolean() && result["settings"].is_object());
     assert_eq!(result["weights"], "scalar");
     assert_eq!((number(&result, "/n_features"), number(&result, "/test/n_samples")), (10.0, 111.0));

@@ -148,6 +148,7 @@ where
             verdict,
             stationarity_tolerance: fitting::stationarity_tolerance(evaluation.value),
             lambda_range: None,
+            certified: None,
             n_at_edges: 0,
             at_edges: Vec::new(),
         };

@@ -202,3 +202,14 @@ def test_the_stage_that_was_kept_has_a_name():
     kinds = SparseClassifier(weights="scalar").fit(*load_iris(return_X_y=True))
     assert kinds.stage_ == ["scalar"] * 3
     assert [[stage.kept for stage in stages] for stages in kinds.stages_] == [[True]] * 3
+
+
+def test_no_lambda_in_the_range_is_better_than_proven():
+    model = clone(SCALAR).fit(X, y)
+    proof = model.certificate_.certified
+    assert proof.complete and proof.relative <= 1e-3
+    assert proof.range == model.certificate_.lambda_range
+    assert "proven" in repr(model.certificate_)
+    assert SparseRegressor(weights="scalar", certify=0).fit(X, y).certificate_.certified is None
+    with pytest.raises(ValueError, match="certify"):
+        SparseRegressor(weights="scalar", certify=1.5).fit(X, y)

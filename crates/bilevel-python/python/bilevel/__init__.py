@@ -31,7 +31,7 @@ if TYPE_CHECKING:
         hypergradient,
     )
     from bilevel._regressor import SparseRegressor
-    from bilevel._results import Certificate, CriterionCurve, OuterStep
+    from bilevel._results import Certificate, CriterionCurve, OuterStep, RangeCertificate
     from bilevel._ridge import RidgeRegressor
     from bilevel._solve import Solution, solve
     from bilevel._stages import Stage
@@ -46,6 +46,7 @@ __all__ = [
     "Path",
     "PointCertificate",
     "Problem",
+    "RangeCertificate",
     "RidgeRegressor",
     "Slopes",
     "Solution",
@@ -72,6 +73,7 @@ _HOMES = {
     "Path": "_path",
     "PointCertificate": "_problem",
     "Problem": "_problem",
+    "RangeCertificate": "_results",
     "Slopes": "_problem",
     "RidgeRegressor": "_ridge",
     "Solution": "_solve",

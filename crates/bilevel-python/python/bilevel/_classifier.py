@@ -67,6 +67,9 @@ class SparseClassifier(ClassifierMixin, SparseModel):  # type: ignore[misc]
         The largest number of outer steps in each stage.
     tol : float
         Relative duality gap of the final fit.
+    certify : float
+        Where one λ is the answer: prove that none in the searched range has a criterion lower by more than
+        this part of it; 0 for no proof. ``None`` proves 1e-3 on data that are not large.
     time_limit : float
         Seconds after which the search ends with the best answer so far.
     n_jobs : int
@@ -121,6 +124,7 @@ class SparseClassifier(ClassifierMixin, SparseModel):  # type: ignore[misc]
         grid: Any = None,
         max_outer: int = 60,
         tol: float = 1e-10,
+        certify: float | None = None,
         time_limit: float | None = None,
         n_jobs: int | None = None,
         random_state: Any = None,
@@ -142,6 +146,7 @@ class SparseClassifier(ClassifierMixin, SparseModel):  # type: ignore[misc]
             grid=grid,
             max_outer=max_outer,
             tol=tol,
+            certify=certify,
             time_limit=time_limit,
             n_jobs=n_jobs,
             random_state=random_state,

@@ -206,6 +206,7 @@ class SparseModel(LearnedModel):
         grid: Any = None,
         max_outer: int = 60,
         tol: float = 1e-10,
+        certify: float | None = None,
         time_limit: float | None = None,
         n_jobs: int | None = None,
         random_state: Any = None,
@@ -233,6 +234,7 @@ class SparseModel(LearnedModel):
         self.penalty = penalty
         self.l2 = l2
         self.policy = policy
+        self.certify = certify
 
     def _penalty_settings(self) -> dict[str, Any]:
         return {
@@ -240,6 +242,7 @@ class SparseModel(LearnedModel):
             "weights": one_of("weights", self.weights, WEIGHTS),
             "policy": one_of("policy", self.policy, POLICIES),
             "l2": None if self.l2 is None else a_number("l2", self.l2),
+            "certify": None if self.certify is None else a_number("certify", self.certify),
         }
 
     def _fewer_weights(self) -> str:

@@ -126,6 +126,9 @@ class SparseRegressor(LinearRegressor, SparseModel):
         The largest number of outer steps in each stage.
     tol : float
         Relative duality gap of the final fit.
+    certify : float
+        Where one λ is the answer: prove that none in the searched range has a criterion lower by more than
+        this part of it; 0 for no proof. ``None`` proves 1e-3 on data that are not large.
     time_limit : float
         Seconds after which the search ends with the best answer so far.
     n_jobs : int

@@ -15,6 +15,52 @@ def number(value: float | None) -> float:
     return float("inf") if value is None else float(value)
 
 
+@dataclass(frozen=True)
+class RangeCertificate:
+    """What is proven about every λ in a range: none has a criterion below the answer's less ``epsilon``.
+
+    Attributes
+    ----------
+    range : tuple of float
+        The smallest and the largest λ; above it all coefficients are zero.
+    epsilon : float
+        In the units of the criterion.
+    relative : float
+        The same as a part of the criterion.
+    complete : bool
+        Whether that is as small as was asked for.
+    n_segments : int
+        Segments that the range was divided into.
+    n_extra_solves : int
+        Solutions at one λ, on all features, that the proof took.
+    n_reduced_solves : int
+        Solutions on the few features that matter between two λ.
+    """
+
+    range: tuple[float, float]
+    epsilon: float
+    relative: float
+    complete: bool
+    n_segments: int
+    n_extra_solves: int
+    n_reduced_solves: int
+
+    @classmethod
+    def _from_record(cls, record: dict[str, Any] | None) -> RangeCertificate | None:
+        if record is None:
+            return None
+        lowest, highest = record["range"]
+        return cls(
+            range=(lowest, highest),
+            epsilon=record["epsilon"],
+            relative=record["relative"],
+            complete=record["complete"],
+            n_segments=record["n_segments"],
+            n_extra_solves=record["n_extra_solves"],
+            n_reduced_solves=record["n_reduced_solves"],
+        )
+
+
 @dataclass(frozen=True, repr=False)
 class Certificate:
     """What is proven about an answer.
@@ -41,6 +87,8 @@ class Certificate:
         For one hyperparameter, the slopes on both sides of the answer.
     lambda_range : tuple of float, or None
         The interval of λ that was searched globally, where it was.
+    certified : RangeCertificate, or None
+        What is proven about every λ in that interval, where one λ is the answer.
     tolerance : float
         What ``stationary`` was judged by.
     at_edges : tuple of str
@@ -57,6 +105,7 @@ class Certificate:
     biactive: int
     one_sided_slopes: tuple[float, float] | None
     lambda_range: tuple[float, float] | None
+    certified: RangeCertificate | None
     tolerance: float
     at_edges: tuple[str, ...]
 
@@ -73,6 +122,7 @@ class Certificate:
             biactive=record["biactive"],
             one_sided_slopes=slopes and (slopes[0], slopes[1]),
             lambda_range=searched and (searched[0], searched[1]),
+            certified=RangeCertificate._from_record(record.get("certified")),
             tolerance=record["stationarity_tolerance"],
             at_edges=tuple(_edge(edge) for edge in record["at_edges"]),
         )
@@ -93,6 +143,9 @@ class Certificate:
         if self.lambda_range is not None:
             lowest, highest = self.lambda_range
             lines.append(f"  searched globally         {lowest:.3g} to {highest:.3g}")
+        if self.certified is not None:
+            # Rounding to two digits must not say more than is proven.
+            lines.append(f"  no λ there is better by   {105 * self.certified.relative:.2g} %: proven")
         return "\n".join(lines)
 
 

@@ -221,6 +221,20 @@ fn stationarity(fit: &Fit) -> Statement {
 
 fn searched_range(fit: &Fit) -> Option<Statement> {
     let (low, high) = fit.record.certificate.lambda_range?;
+    if let Some(proof) = fit.record.certificate.certified.filter(|proof| proof.relative < 1.0) {
+        // Rounded to two digits, no more may be said than is proven.
+        let percent = 100.0 * proof.relative.max(proof.requested) * if proof.complete { 1.0 } else { 1.05 };
+        return Some(Statement {
+            name: "No other λ in the range is better",
+            value: format!("by more than {} %", significant(percent, 2)),
+            standing: Standing::Proven,
+            meaning: format!(
+                "for every single λ from {} to {}, between the points that were evaluated too: there the criterion is nowhere lower than that.",
+                number(low),
+                number(high)
+            ),
+        });
+    }
     Some(Statement {
         name: "The whole range of λ was searched",
         value: format!("{} to {}", number(low), number(high)),

@@ -84,6 +84,7 @@ fn command(fit: &Fit) -> String {
     option(settings.single_precision, "--f32".into());
     option(settings.tolerance != defaults.tolerance, format!("--tol {:e}", settings.tolerance));
     option(settings.max_outer != defaults.max_outer, format!("--max-outer {}", settings.max_outer));
+    option(settings.certify.is_some(), format!("--certify {:e}", settings.certify.unwrap_or_default()));
     option(
         settings.time_limit.is_some(),
         format!("--time-limit {}", settings.time_limit.unwrap_or_default()),

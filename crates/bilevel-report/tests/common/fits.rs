@@ -234,6 +234,7 @@ pub fn degenerate() -> Fit {
         stationary: false,
         stationarity_tolerance: f64::NAN,
         lambda_range: None,
+        certified: None,
         n_at_edges: 0,
         at_edges: Vec::new(),
     };
@@ -404,6 +405,7 @@ fn record(
             stationary: true,
             stationarity_tolerance: 1e-5,
             lambda_range: Some((4.6e-5, 0.46)),
+            certified: None,
             n_at_edges: 0,
             at_edges: Vec::new(),
         },

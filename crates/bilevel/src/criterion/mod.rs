@@ -12,6 +12,30 @@ pub trait Criterion: Sync {
     fn evaluate(&self, predictor: &[f64]) -> CriterionValue;
     /// ∂²L/∂z_i² at the predictor (length n), for a criterion that is a sum over rows.
     fn hessian(&self, predictor: &[f64]) -> Vec<f64>;
+
+    /// How far the criterion may sag below the chord between two predictors, each with what [`Criterion::evaluate`] found there; `None` for a criterion
+    /// that is not convex.
+    fn sag(&self, _from: (&[f64], &CriterionValue), _to: (&[f64], &CriterionValue)) -> Option<Sag> {
+        None
+    }
+
+    /// A value that the criterion never falls below.
+    fn lowest(&self) -> f64 {
+        f64::NEG_INFINITY
+    }
+}
+
+/// A lower bound on a convex criterion near a chord z̃(t) = (1−t)z_a + t z_b: for all z, and with ω̃(t) = (1−t)ω_a + tω_b,
+///
+/// ```text
+/// L(z) ≥ (1−t) L_a + t L_b − t(1−t)·depth + ω̃(t)ᵀ(z − z̃(t))
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sag {
+    /// The depth; (ω_b − ω_a)ᵀ(z_b − z_a) for any convex criterion, and half of that for a quadratic one.
+    pub depth: f64,
+    /// Whether L itself is that deep at z̃(t), so that shorter chords would prove nothing more.
+    pub exact: bool,
 }
 
 /// L(z), its gradient and its parts.

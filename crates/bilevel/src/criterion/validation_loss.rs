@@ -3,7 +3,7 @@
 use crate::data::Split;
 use crate::loss::Loss;
 
-use super::{Criterion, CriterionValue, RowLoss};
+use super::{Criterion, CriterionValue, RowLoss, Sag};
 
 /// Σ v_i f(b_i, z_i), with weights v that vanish on the training rows.
 #[derive(Debug, Clone)]
@@ -52,5 +52,20 @@ impl<L: Loss> Criterion for ValidationLoss<'_, L> {
     fn hessian(&self, predictor: &[f64]) -> Vec<f64> {
         let terms = self.targets.iter().zip(self.weights).zip(predictor);
         terms.map(|((&b, &v), &z)| if v == 0.0 { 0.0 } else { v * self.loss.curvature(b, z) }).collect()
+    }
+
+    /// The mean of the tangents at both ends, with weights 1 − t and t, is below the convex L; for the squared loss L is a parabola on the chord.
+    fn sag(&self, from: (&[f64], &CriterionValue), to: (&[f64], &CriterionValue)) -> Option<Sag> {
+        let slopes = from.1.gradient.iter().zip(&to.1.gradient);
+        let terms = slopes.zip(from.0.iter().zip(to.0)).map(|((u, v), (a, b))| (v - u) * (b - a));
+        let bend = terms.sum::<f64>().max(0.0);
+        let exact = L::MAX_THIRD_DERIVATIVE == 0.0;
+        Some(Sag { depth: if exact { 0.5 * bend } else { bend }, exact })
+    }
+
+    /// −Σ v_i f*(b_i, 0).
+    fn lowest(&self) -> f64 {
+        let terms = self.targets.iter().zip(self.weights).filter(|(_, v)| **v != 0.0);
+        -terms.map(|(&b, &v)| v * self.loss.conjugate(b, 0.0)).sum::<f64>()
     }
 }

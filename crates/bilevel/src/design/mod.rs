@@ -3,12 +3,14 @@
 //! Solvers speak to the trait [`DesignMatrix`] (column dot, column axpy, products), never to indices, so that dense and sparse are one
 //! code. [`Design`] is the closed set of storages that a data file may end up in; it dispatches once per column operation.
 
+mod columns;
 mod csc;
 mod dense;
 mod product;
 mod scaled;
 mod storage;
 
+pub(crate) use columns::ColumnSubset;
 pub use csc::CscMatrix;
 pub use dense::DenseMatrix;
 pub use scaled::ScaledDesign;

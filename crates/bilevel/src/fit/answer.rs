@@ -16,8 +16,8 @@ use super::prepare::Prepared;
 use super::rows;
 use super::{
     CertificateRecord, CriterionRecord, DataRecord, EdgeRecord, Fit, FitInput, FitRecord, FitSettings,
-    LowerLevelRecord, Model, OuterRecord, PredictionOrigin, Predictions, SCHEMA_VERSION, ScoreRecord,
-    SecondsRecord, Verdict, WeightsKind, WeightsRecord, score, weighted_score,
+    LowerLevelRecord, Model, OuterRecord, PredictionOrigin, Predictions, RangeRecord, SCHEMA_VERSION,
+    ScoreRecord, SecondsRecord, Verdict, WeightsKind, WeightsRecord, score, weighted_score,
 };
 
 /// θ is recorded up to this length.
@@ -117,7 +117,13 @@ impl Searched {
             },
             stages: self.summit.stages,
             trace: self.summit.trace,
-            certificate: certificate(best, family, self.summit.lambda_range, problem, solution),
+            certificate: certificate(
+                best,
+                family,
+                (self.summit.lambda_range, self.summit.certified),
+                problem,
+                solution,
+            ),
             lower_level: LowerLevelRecord {
                 objective: solution.objective,
                 duality_gap: solution.gap,
@@ -168,7 +174,7 @@ fn feature_weights<'a, F: Family<'a>>(family: &'a F, hyperparameters: &Hyperpara
 fn certificate<'a, F: Family<'a>>(
     best: &Stage,
     family: &'a F,
-    lambda_range: Option<(f64, f64)>,
+    (lambda_range, certified): (Option<(f64, f64)>, Option<RangeRecord>),
     problem: &F::Lower,
     solution: &Solution,
 ) -> CertificateRecord {
@@ -184,6 +190,7 @@ fn certificate<'a, F: Family<'a>>(
         verdict: named(best, family.prepared()),
         stationarity_tolerance: certify::stationarity_tolerance(evaluation.value),
         lambda_range,
+        certified,
         n_at_edges: best.at_edges.len(),
         at_edges: edges(best, family.prepared()),
     }

@@ -10,6 +10,7 @@
 //! method never returns anything worse than its start, which is the stage before.
 
 mod adaptive;
+mod certified;
 mod cross_fit;
 mod methods;
 mod stage;
@@ -29,7 +30,9 @@ use super::family::Family;
 use super::observer::{Observer, WarmStart};
 use super::prepare;
 use super::replay::Journal;
-use super::{CurvePoint, EdgeRecord, FitSettings, LossKind, OuterKind, StageRecord, Verdict, WeightsKind};
+use super::{
+    CurvePoint, EdgeRecord, FitSettings, LossKind, OuterKind, RangeRecord, StageRecord, Verdict, WeightsKind,
+};
 use methods::FEWEST_STEPS;
 
 type PhiOf<'a, F> = SplitObjective<<F as Family<'a>>::Lower, <F as Family<'a>>::Criterion>;
@@ -65,6 +68,7 @@ pub(super) struct Summit {
     pub(super) trace: Vec<Step>,
     pub(super) curve: Vec<CurvePoint>,
     pub(super) lambda_range: Option<(f64, f64)>,
+    pub(super) certified: Option<RangeRecord>,
 }
 
 pub(super) struct Climb<'c, 'a, 'o, F: Family<'a>> {
@@ -170,8 +174,10 @@ impl<'c, 'a, 'o, F: Family<'a>> Climb<'c, 'a, 'o, F> {
                 self.free(best, WeightsKind::Feature, true)?
             }
         };
+        let certified = self.certify(&best)?;
         Ok(Summit {
             best,
+            certified,
             stages: self.stages,
             trace: self.trace,
             curve: self.curve,

@@ -25,8 +25,8 @@ pub use multinomial::{MultinomialFit, MultinomialModel, fit_multinomial};
 pub use observer::{JournalEntry, Observer, Silent, WarmStart};
 pub use record::{
     CertificateRecord, CriterionRecord, CurvePoint, DataRecord, EdgeRecord, Fit, FitRecord, LowerLevelRecord,
-    Model, OuterRecord, PredictionOrigin, Predictions, SCHEMA_VERSION, ScoreRecord, SecondsRecord,
-    StageRecord, Verdict, WeightsRecord,
+    Model, OuterRecord, PredictionOrigin, Predictions, RangeRecord, SCHEMA_VERSION, ScoreRecord,
+    SecondsRecord, StageRecord, Verdict, WeightsRecord,
 };
 pub use replay::resumable;
 pub use score::{score, weighted_score};

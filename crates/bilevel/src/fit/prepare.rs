@@ -117,6 +117,9 @@ fn check(settings: &FitSettings, has_groups: bool) -> Result<()> {
     if settings.tolerance > 1e-2 {
         return Err(Error::setting("tol", settings.tolerance, "a relative gap of at most 0.01"));
     }
+    if let Some(epsilon) = settings.certify.filter(|epsilon| !(0.0..1.0).contains(epsilon)) {
+        return Err(Error::setting("certify", epsilon, "a part of the criterion, from 0 to less than 1"));
+    }
     if let Some(limit) = settings.time_limit {
         positive("time limit", limit)?;
     }

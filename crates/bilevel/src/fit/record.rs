@@ -176,12 +176,36 @@ pub struct CertificateRecord {
     pub stationarity_tolerance: f64,
     /// The searched interval of λ, where λ was searched globally.
     pub lambda_range: Option<(f64, f64)>,
+    /// What is proven about every λ in it, where one λ is the answer.
+    #[serde(default)]
+    pub certified: Option<RangeRecord>,
     /// Number of parameters that rest on an edge of the values they may take.
     #[serde(default)]
     pub n_at_edges: usize,
     /// The first [`EdgeRecord::NAMED`] of them.
     #[serde(default)]
     pub at_edges: Vec<EdgeRecord>,
+}
+
+/// What is proven about all λ in a range: none has a criterion of less than the answer's minus ε.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct RangeRecord {
+    /// Smallest and largest λ. Above the latter the criterion is constant: all coefficients are zero.
+    pub range: (f64, f64),
+    /// ε, in the criterion's units.
+    pub epsilon: f64,
+    /// The same as a part of the criterion.
+    pub relative: f64,
+    /// The part that was asked for.
+    pub requested: f64,
+    /// Whether ε is within it.
+    pub complete: bool,
+    /// Segments that the range was divided into.
+    pub n_segments: usize,
+    /// Extra solutions of the lower level at one λ, of all splits, on all features.
+    pub n_extra_solves: usize,
+    /// Extra solutions of single splits, on the few features that matter between two λ.
+    pub n_reduced_solves: usize,
 }
 
 /// A parameter on an edge of the values it may take: beyond it nothing was searched, so there the answer is the best of what was allowed.

@@ -21,6 +21,8 @@ impl Loss for Logistic {
     const MAX_CURVATURE: f64 = 0.25;
     /// max |σ''| = 1/(6√3), at σ = ½ ± √3/6.
     const MAX_THIRD_DERIVATIVE: f64 = 0.096_225_044_864_937_63;
+    /// |∂³f/∂z³| = σ(1 − σ)|1 − 2σ|.
+    const SELF_CONCORDANCE: f64 = 1.0;
 
     #[inline]
     fn value(&self, b: f64, z: f64) -> f64 {

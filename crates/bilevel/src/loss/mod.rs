@@ -15,6 +15,9 @@ pub trait Loss: Copy + Send + Sync {
     const MAX_CURVATURE: f64;
     /// Bound on |∂³f/∂z³|; 0 means the loss is quadratic in z, so that one Newton step is exact.
     const MAX_THIRD_DERIVATIVE: f64;
+    /// M with |∂³f/∂z³| ≤ M·∂²f/∂z² everywhere (generalized self-concordance, Bach 2010): what a proof about the range between two λ needs to know
+    /// of the curvature there; +∞, without which there is no such proof, if it is not known.
+    const SELF_CONCORDANCE: f64 = f64::INFINITY;
     /// f(b, z).
     fn value(&self, b: f64, z: f64) -> f64;
     /// ∂f/∂z.

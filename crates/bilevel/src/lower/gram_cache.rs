@@ -115,15 +115,39 @@ impl GramCache {
         if self.inverse_total > 0.0 && square - sum * mean <= CANCELLATION * square { mean } else { 0.0 }
     }
 
+    /// The products held of some columns, which are numbered anew from 0.
+    pub(super) fn on_columns(&self, columns: &[u32]) -> Self {
+        let (numbers, slots): (Vec<u32>, Vec<u32>) =
+            (0..).zip(columns).filter_map(|(number, j)| Some((number, *self.slots.get(j)?))).unzip();
+        let (weights, inverse_total) = (self.weights.clone(), self.inverse_total);
+        let mut part = Self { weights, inverse_total, ..self.select(&slots) };
+        part.slots = numbers.iter().copied().zip(0..).collect();
+        part.columns = numbers;
+        part
+    }
+
     /// Drops the columns that are not among the given ones.
     fn keep_only(&mut self, columns: &[u32]) {
         let kept: Vec<u32> = columns.iter().filter_map(|j| self.slots.get(j).copied()).collect();
-        let of = |values: &[f64]| kept.iter().map(|&k| values[k as usize]).collect::<Vec<f64>>();
-        let products = self.products().gather(&kept, 0.0);
-        (self.sums, self.shifts) = (of(&self.sums), of(&self.shifts));
-        (self.shifted_sums, self.squares) = (of(&self.shifted_sums), of(&self.squares));
-        self.columns = kept.iter().map(|&k| self.columns[k as usize]).collect();
-        self.slots = (0..).zip(&self.columns).map(|(slot, &j)| (j, slot)).collect();
-        (self.stride, self.products) = (kept.len(), products);
+        let part = self.select(&kept);
+        let (weights, inverse_total) = (std::mem::take(&mut self.weights), self.inverse_total);
+        *self = Self { weights, inverse_total, ..part };
+    }
+
+    /// The columns in some slots, without the curvatures.
+    fn select(&self, slots: &[u32]) -> Self {
+        let of = |values: &[f64]| slots.iter().map(|&k| values[k as usize]).collect();
+        let columns: Vec<u32> = slots.iter().map(|&k| self.columns[k as usize]).collect();
+        Self {
+            slots: columns.iter().copied().zip(0..).collect(),
+            sums: of(&self.sums),
+            shifts: of(&self.shifts),
+            shifted_sums: of(&self.shifted_sums),
+            squares: of(&self.squares),
+            stride: slots.len(),
+            products: self.products().gather(slots, 0.0),
+            columns,
+            ..Self::default()
+        }
     }
 }

@@ -1,9 +1,11 @@
 //! Lower-level problems: what is trained for given hyperparameters, and the transpose of the solution's Jacobian.
 
+mod correlations;
 mod curvature;
 mod dual;
 mod gram_cache;
 mod multinomial;
+mod path;
 mod profiled;
 mod ridge;
 mod row_gram;
@@ -21,6 +23,7 @@ pub use curvature::Curvature;
 pub(crate) use curvature::variance;
 pub(crate) use gram_cache::capacity;
 pub use multinomial::MultinomialGlm;
+pub use path::{PathPoint, PathSegment, SegmentPoint};
 pub use ridge::RidgeGlm;
 pub(crate) use row_major::RowMajor;
 pub use smoothed::SmoothedGlm;
@@ -146,6 +149,11 @@ pub trait LowerLevel: Sync {
         _selection: Selection,
     ) -> Result<Option<QuadraticCriterion>> {
         Ok(None)
+    }
+
+    /// The problem between two solutions at hyperparameters a and b: all (1−t)a + tb, 0 ≤ t ≤ 1. `None` where nothing can be proven about it.
+    fn segment<'s>(&'s self, _from: PathPoint<'_>, _to: PathPoint<'_>) -> Option<Box<dyn PathSegment + 's>> {
+        None
     }
 
     /// All one-sided derivatives of a criterion with slopes ω = `upper.predictor`: exact also at a kink, where the hypergradient is one of many

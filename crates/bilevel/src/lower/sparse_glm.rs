@@ -8,9 +8,7 @@
 
 use std::sync::{Mutex, OnceLock};
 
-use rayon::prelude::*;
-
-use crate::design::DesignMatrix;
+use crate::design::{ColumnSubset, DesignMatrix};
 use crate::hypergradient::{self, CriticalCone, QuadraticCriterion, Selection};
 use crate::loss::Loss;
 use crate::outer::Accuracy;
@@ -18,8 +16,8 @@ use crate::penalty::Penalty;
 use crate::{Error, Result};
 
 use super::{
-    Adjoint, Hyperparameters, LowerLevel, Solution, UpperGradient, dual::DualPoint, gram_cache::GramCache,
-    working_set,
+    Adjoint, Hyperparameters, LowerLevel, PathPoint, PathSegment, Solution, UpperGradient, dual::DualPoint,
+    gram_cache::GramCache, working_set,
 };
 
 /// The lower-level problem, all but its hyperparameters.
@@ -37,7 +35,7 @@ pub struct SparseGlm<'a, D, L, P> {
     /// Largest |Aᵀ(s∘f')| of the null model, once it is known.
     largest_correlation: OnceLock<f64>,
     /// √(Σ s a_j²) of each column, once it is known.
-    column_norms: OnceLock<Vec<f32>>,
+    pub(super) column_norms: OnceLock<Vec<f32>>,
 }
 
 /// The loss at a predictor.
@@ -111,6 +109,33 @@ impl<'a, D: DesignMatrix, L: Loss, P: Penalty> SparseGlm<'a, D, L, P> {
         Ok(problem)
     }
 
+    /// The same problem on some of its columns, with the penalty on those.
+    pub(super) fn on_columns<'r>(
+        &self,
+        view: &'r ColumnSubset<'_, D>,
+        penalty: &'r P,
+        cache: GramCache,
+    ) -> SparseGlm<'r, ColumnSubset<'r, D>, L, P>
+    where
+        'a: 'r,
+    {
+        let norms = self.column_norms();
+        SparseGlm {
+            design: view,
+            targets: self.targets,
+            sample_weights: self.sample_weights,
+            loss: self.loss,
+            penalty,
+            intercept: self.intercept,
+            cache: Mutex::new(cache),
+            null: self.null.clone(),
+            largest_correlation: self.largest_correlation.clone(),
+            column_norms: OnceLock::from(
+                view.columns().iter().map(|&j| norms[j as usize]).collect::<Vec<f32>>(),
+            ),
+        }
+    }
+
     fn fit_null(&self) -> Result<NullModel> {
         let mut predictor = vec![0.0; self.targets.len()];
         let intercept = if self.intercept { self.optimal_shift(&mut predictor) } else { 0.0 };
@@ -135,57 +160,6 @@ impl<'a, D: DesignMatrix, L: Loss, P: Penalty> SparseGlm<'a, D, L, P> {
         Ok(NullModel { intercept, objective })
     }
 
-    /// Aᵀ(s∘f') at slopes s∘f', with entries that are nothing but the rounding of their sums set to 0: those of a constant column beside an
-    /// intercept, say, which would otherwise ask for a coefficient that cannot help, and keep a small λ from ever meeting its condition.
-    pub(super) fn correlations_into(&self, slopes: &[f64], out: &mut [f64]) {
-        let norms = self.transpose_product_and_norms(slopes, out);
-        let terms = slopes.iter().zip(self.sample_weights).filter(|(_, s)| **s > 0.0);
-        let size = terms.map(|(slope, s)| slope * slope / s).sum::<f64>().sqrt();
-        // Errors of a sum of n terms grow as √n; by Cauchy and Schwarz the terms add up to at most ‖a_j‖·‖f'‖.
-        let rounding = (4.0 + (slopes.len() as f64).sqrt()) * f64::EPSILON * size;
-        out.iter_mut()
-            .zip(norms)
-            .filter(|(c, norm)| c.abs() <= rounding * f64::from(**norm))
-            .for_each(|(c, _)| *c = 0.0);
-    }
-
-    /// √(Σ s a_j²) of each column.
-    fn column_norms(&self) -> &[f32] {
-        if let Some(norms) = self.column_norms.get() {
-            return norms;
-        }
-        let norms = (0..self.design.n_columns()).into_par_iter().map(|j| self.column_norm(j)).collect();
-        self.column_norms.get_or_init(|| norms)
-    }
-
-    /// Single precision is plenty for the size of a rounding error, or of a step.
-    #[allow(clippy::cast_possible_truncation)]
-    fn column_norm(&self, j: usize) -> f32 {
-        let square = self.design.column_weighted_square(j, self.sample_weights);
-        square.sqrt().min(f64::from(f32::MAX)) as f32
-    }
-
-    /// out = Aᵀ slopes, and the norms of the columns: the first time in the same pass over the matrix.
-    fn transpose_product_and_norms(&self, slopes: &[f64], out: &mut [f64]) -> &[f32] {
-        if let Some(norms) = self.column_norms.get() {
-            self.design.transpose_product_into(slopes, out);
-            return norms;
-        }
-        let both = |(j, o): (usize, &mut f64)| {
-            *o = self.design.column_dot(j, slopes);
-            self.column_norm(j)
-        };
-        let norms = out.par_iter_mut().enumerate().with_min_len(64).map(both).collect();
-        self.column_norms.get_or_init(|| norms)
-    }
-
-    /// √(Σ s a_j²) over the columns of a block.
-    pub(crate) fn block_norm(&self, g: usize) -> f64 {
-        let norms = self.column_norms();
-        let square = |&j: &u32| f64::from(norms[j as usize]).powi(2);
-        self.penalty.blocks().members(g).iter().map(square).sum::<f64>().sqrt()
-    }
-
     /// The model without features.
     pub fn null_model(&self) -> &NullModel {
         &self.null
@@ -194,7 +168,10 @@ impl<'a, D: DesignMatrix, L: Loss, P: Penalty> SparseGlm<'a, D, L, P> {
     /// Largest |Aᵀ(s∘f')| of the null model.
     pub(super) fn largest_correlation(&self) -> f64 {
         // Not inside `get_or_init`: what runs in parallel there could come back to it.
-        self.largest_correlation.get().copied().unwrap_or_else(|| largest(&self.start_from_null().correlations))
+        self.largest_correlation
+            .get()
+            .copied()
+            .unwrap_or_else(|| largest(&self.start_from_null().correlations))
     }
 
     /// The null model as a start.
@@ -493,6 +470,10 @@ impl<D: DesignMatrix, L: Loss, P: Penalty> LowerLevel for SparseGlm<'_, D, L, P>
             return Err(Error::data("criterion", found, format!("{n}, one for each row")));
         }
         Ok(hypergradient::gauss_newton(self, hyperparameters, solution, upper, upper_hessian, selection))
+    }
+
+    fn segment<'s>(&'s self, from: PathPoint<'_>, to: PathPoint<'_>) -> Option<Box<dyn PathSegment + 's>> {
+        self.path_segment(from, to)
     }
 
     fn critical_cone(

@@ -7,6 +7,7 @@
 //! Splits are solved in parallel, each from its own solution at the previous θ; the sums run in the order of the splits, so that the
 //! result does not depend on the number of threads.
 
+mod certified;
 mod gauss_newton;
 mod pull;
 mod standard_error;
@@ -24,6 +25,7 @@ use crate::lower::{Adjoint, Hyperparameters, LowerLevel, SmoothedGlm, Solution, 
 use crate::outer::{Evaluation, ModelStep, Objective, Request, SmoothedObjective};
 use crate::parametrization::Parametrization;
 
+pub use certified::{RangeProof, RangeSettings};
 pub use pull::Pull;
 pub(crate) use standard_error::{Counted, mean_and_standard_error};
 pub use stationarity::{Slopes, Steepest};

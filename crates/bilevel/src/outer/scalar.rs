@@ -8,7 +8,8 @@
 //!
 //! The result says what was searched ([`ScalarResult::scanned`]) and by how much Φ could be lower anywhere between two points of the curve
 //! ([`ScalarResult::cautious_gap`]). That is an estimate, not a proof: it assumes that Φ' stays between neighbours within the range of their
-//! slopes, widened by their difference to both sides. A narrower dip between two kinks closer than the grid may be missed.
+//! slopes, widened by their difference to both sides. A narrower dip between two kinks closer than the grid may be missed. What is proven about the range
+//! is [`crate::objective::SplitObjective::certify_range`]'s to say.
 
 use std::ops::ControlFlow;
 

@@ -37,6 +37,10 @@ pub trait Parametrization: Send + Sync {
     fn error_factor(&self, theta: &[f64], hyperparameters: &Hyperparameters, adjoint: &Adjoint) -> f64;
     /// Box constraints on θ.
     fn bounds(&self) -> (Vec<f64>, Vec<f64>);
+    /// Whether θ is one number and (λ, α), as it moves, stays on one line: what is proven along a line then holds for all θ between two.
+    fn is_line(&self) -> bool {
+        false
+    }
     /// A name for entry k of θ.
     fn parameter_name(&self, k: usize) -> String;
 }

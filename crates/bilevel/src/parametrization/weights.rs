@@ -135,6 +135,10 @@ impl Parametrization for Weights {
         (lower, upper)
     }
 
+    fn is_line(&self) -> bool {
+        self.sharing == Sharing::All && self.ridge.n_parameters() == 0
+    }
+
     fn parameter_name(&self, k: usize) -> String {
         if k >= self.n_weights() {
             return "log ridge".to_string();

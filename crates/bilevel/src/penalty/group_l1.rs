@@ -60,4 +60,9 @@ impl Penalty for GroupL1 {
     fn largest_smooth_step(&self, _y: &[f64], _d: &[f64]) -> f64 {
         1.0
     }
+    fn restricted(&self, blocks: &[usize]) -> Option<Self> {
+        let sizes = blocks.iter().map(|&g| self.blocks.members(g).len()).enumerate();
+        let group_of: Vec<usize> = sizes.flat_map(|(new, size)| std::iter::repeat_n(new, size)).collect();
+        Blocks::from_groups(&group_of).ok().map(Self::new)
+    }
 }

@@ -49,4 +49,7 @@ impl Penalty for L1 {
     fn largest_smooth_step(&self, y: &[f64], d: &[f64]) -> f64 {
         if y[0] * d[0] < 0.0 { (-y[0] / d[0]).min(1.0) } else { 1.0 }
     }
+    fn restricted(&self, blocks: &[usize]) -> Option<Self> {
+        Some(Self::new(blocks.len()))
+    }
 }

@@ -91,7 +91,7 @@ impl Blocks {
 }
 
 /// A penalty Σ_g λ_g ρ(y_g). Methods take the coefficients of one block.
-pub trait Penalty: Sync {
+pub trait Penalty: Send + Sync {
     /// The blocks.
     fn blocks(&self) -> &Blocks;
     /// ρ(y_g).
@@ -108,4 +108,11 @@ pub trait Penalty: Sync {
     fn add_hessian_product(&self, y: &[f64], lambda: f64, v: &[f64], out: &mut [f64]);
     /// Largest step τ ≤ 1 for which ρ is smooth on the segment from y to y + τd (1 if there is no kink on the way).
     fn largest_smooth_step(&self, y: &[f64], d: &[f64]) -> f64;
+    /// The penalty on the coefficients of some blocks (increasing) alone, which are numbered anew, block after block; `None` if it has no such form.
+    fn restricted(&self, _blocks: &[usize]) -> Option<Self>
+    where
+        Self: Sized,
+    {
+        None
+    }
 }

@@ -121,7 +121,8 @@ pub fn coordinate_descent<M: QuadraticModel, P: Penalty>(
         }
         resting = if support_changed { 0 } else { resting + 1 };
         // Twenty sweeps without a Newton step is where crawling coordinate descent has cost as much as one.
-        let rounds_left = (outcome.violation / settings.tolerance).ln() / (last / outcome.violation).ln().max(0.0);
+        let rounds_left =
+            (outcome.violation / settings.tolerance).ln() / (last / outcome.violation).ln().max(0.0);
         last = outcome.violation;
         let rests = resting >= model.sweeps_before_newton() && model.finish_cost(active.len()) <= rounds_left;
         if rests || outcome.sweeps % 20 == 0 {
@@ -212,7 +213,8 @@ fn finish<M: QuadraticModel, P: Penalty>(
     if blocks.starts.last() == Some(&blocks.len()) {
         // A norm of one number is a multiple of its absolute value.
         let unit = penalty.value(&[1.0]);
-        let weight = |(lambda, lipschitz): (&f64, &f64)| if *lipschitz > 0.0 { lambda * unit } else { f64::INFINITY };
+        let weight =
+            |(lambda, lipschitz): (&f64, &f64)| if *lipschitz > 0.0 { lambda * unit } else { f64::INFINITY };
         let lambda: Vec<f64> = blocks.lambda.iter().zip(&blocks.lipschitz).map(weight).collect();
         let max_events = 30 + y.iter().filter(|y| **y != 0.0).count() / 4;
         if matches!(model.follow(&lambda, y, max_events), Some(PathEnd::Arrived | PathEnd::OutOfEvents)) {

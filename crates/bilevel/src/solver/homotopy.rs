@@ -28,12 +28,7 @@ pub enum PathEnd {
 
 /// Follows the path for at most `max_events` events, moving the model and `y`. Coordinates of weight 0 are free; those of weight +∞, and those that q does
 /// not depend on, stay where they are.
-pub(super) fn follow(
-    model: &mut GramModel<'_>,
-    lambda: &[f64],
-    y: &mut [f64],
-    max_events: usize,
-) -> PathEnd {
+pub(super) fn follow(model: &mut GramModel<'_>, lambda: &[f64], y: &mut [f64], max_events: usize) -> PathEnd {
     let Some(mut path) = Path::new(model, lambda, y) else { return PathEnd::Stuck };
     for _ in 0..=max_events {
         match path.advance(model, y) {

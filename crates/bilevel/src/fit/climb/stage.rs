@@ -143,7 +143,7 @@ impl<'a, F: Family<'a>> Climb<'_, 'a, '_, F> {
         (self.settings.pull > 0.0).then(|| Pull::new(self.settings.pull, groups))
     }
 
-    fn install(&mut self, mut maps: Vec<Box<dyn Parametrization>>) -> Result<()> {
+    pub(super) fn install(&mut self, mut maps: Vec<Box<dyn Parametrization>>) -> Result<()> {
         if maps.len() == 1
             && let Some(only) = maps.pop()
         {

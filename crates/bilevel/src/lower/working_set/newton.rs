@@ -222,7 +222,8 @@ impl<D: DesignMatrix, L: Loss, P: Penalty> State<'_, '_, D, L, P> {
         let settings = CdSettings { tolerance, max_sweeps: 1000 };
         let mut y = model.start.clone();
         let outcome = if let Some(slots) = &model.slots {
-            let mut quadratic = GramModel::new(cache.products(), slots, self.hyperparameters.ridge, &model.gradient);
+            let mut quadratic =
+                GramModel::new(cache.products(), slots, self.hyperparameters.ridge, &model.gradient);
             coordinate_descent(&mut quadratic, problem.penalty, &model.blocks, &mut y, settings)
         } else {
             let curvature =
