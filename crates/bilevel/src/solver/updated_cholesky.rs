@@ -1,7 +1,9 @@
 //! A Cholesky factor of a principal submatrix that follows its index set: one index more or less costs O(m²).
 //!
-//! A new index goes to the end (one forward substitution); one that leaves is rotated out (Givens). Rows of L are contiguous, so that every
-//! step is a dot product or an update of a row.
+//! A new index goes to the end (one forward substitution); one that leaves takes its row and column with it, and what its column explained of the later
+//! ones goes back into their factor, an update of rank one. Columns of L are contiguous, and every step runs along them.
+//!
+//! Source: Golub, Van Loan, "Matrix Computations", 4th edition, section 6.5.4.
 
 use faer::linalg::solvers::Llt;
 use faer::{MatRef, Side};
@@ -11,10 +13,10 @@ use crate::kernel::{axpy, dot};
 /// A pivot below this part of its diagonal entry counts as zero, as in [`super::Cholesky`].
 const SMALLEST_PIVOT: f64 = 1e-13;
 
-/// A = LLᵀ, row i of L in `rows[i]`, of length i + 1.
+/// A = LLᵀ, rows j to m − 1 of column j of L in `columns[j]`.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct UpdatedCholesky {
-    rows: Vec<Vec<f64>>,
+    columns: Vec<Vec<f64>>,
 }
 
 impl UpdatedCholesky {
@@ -25,16 +27,16 @@ impl UpdatedCholesky {
         }
         let factor = Llt::new(MatRef::from_column_major_slice(values, size, size), Side::Lower).ok()?;
         let lower = factor.L();
-        let row = |i: usize| (0..=i).map(|j| lower[(i, j)]).collect::<Vec<f64>>();
-        let rows: Vec<Vec<f64>> = (0..size).map(row).collect();
+        let column = |j: usize| (j..size).map(|i| lower[(i, j)]).collect::<Vec<f64>>();
+        let columns: Vec<Vec<f64>> = (0..size).map(column).collect();
         let well_posed =
-            rows.iter().enumerate().all(|(i, row)| row[i] * row[i] > SMALLEST_PIVOT * values[i * size + i]);
-        well_posed.then_some(Self { rows })
+            columns.iter().enumerate().all(|(j, c)| c[0] * c[0] > SMALLEST_PIVOT * values[j * size + j]);
+        well_posed.then_some(Self { columns })
     }
 
     /// m.
     pub(crate) fn size(&self) -> usize {
-        self.rows.len()
+        self.columns.len()
     }
 
     /// Appends an index with the given entries of A against the present ones, and diagonal; `false`, with nothing done, if the matrix would be singular.
@@ -45,26 +47,25 @@ impl UpdatedCholesky {
         if pivot.is_nan() || pivot <= SMALLEST_PIVOT * diagonal {
             return false;
         }
-        entries.push(pivot.sqrt());
-        self.rows.push(entries);
+        self.columns.iter_mut().zip(entries).for_each(|(column, entry)| column.push(entry));
+        self.columns.push(vec![pivot.sqrt()]);
         true
     }
 
     /// Removes the index at a position; those after it move up.
     pub(crate) fn remove(&mut self, position: usize) {
-        self.rows.remove(position);
-        // Row i now has one entry too many; rotations of columns (j, j + 1) carry it out at the end, row by row.
-        let mut rotations: Vec<(f64, f64)> = Vec::with_capacity(self.rows.len() - position);
-        for (i, row) in self.rows.iter_mut().enumerate().skip(position) {
-            for (&(c, s), j) in rotations.iter().zip(position..) {
-                let (a, b) = (row[j], row[j + 1]);
-                (row[j], row[j + 1]) = (c * a + s * b, c * b - s * a);
+        for (j, column) in self.columns[..position].iter_mut().enumerate() {
+            column.remove(position - j);
+        }
+        let gone = self.columns.remove(position);
+        let mut rest = &mut gone.into_iter().skip(1).collect::<Vec<f64>>()[..];
+        for column in &mut self.columns[position..] {
+            let length = column[0].hypot(rest[0]);
+            let (c, s) = (column[0] / length, rest[0] / length);
+            for (l, r) in column.iter_mut().zip(rest.iter_mut()) {
+                (*l, *r) = (c * *l + s * *r, c * *r - s * *l);
             }
-            let (a, b) = (row[i], row[i + 1]);
-            let length = a.hypot(b);
-            row[i] = length;
-            row.truncate(i + 1);
-            rotations.push((a / length, b / length));
+            rest = &mut rest[1..];
         }
     }
 
@@ -72,16 +73,16 @@ impl UpdatedCholesky {
     pub(crate) fn solve(&self, b: &mut [f64]) {
         debug_assert_eq!(b.len(), self.size());
         self.solve_lower(b);
-        for (i, row) in self.rows.iter().enumerate().rev() {
-            let x = b[i] / row[i];
-            b[i] = x;
-            axpy(-x, &row[..i], &mut b[..i]);
+        for (j, column) in self.columns.iter().enumerate().rev() {
+            b[j] = (b[j] - dot(&column[1..], &b[j + 1..])) / column[0];
         }
     }
 
     fn solve_lower(&self, b: &mut [f64]) {
-        for (i, row) in self.rows.iter().enumerate() {
-            b[i] = (b[i] - dot(&row[..i], &b[..i])) / row[i];
+        for (j, column) in self.columns.iter().enumerate() {
+            b[j] /= column[0];
+            let x = b[j];
+            axpy(-x, &column[1..], &mut b[j + 1..]);
         }
     }
 }
