@@ -22,7 +22,7 @@ pub enum PathEnd {
     Arrived,
     /// Nearer to it, with the events used up.
     OutOfEvents,
-    /// Nearer or not: the support became singular, or events repeat themselves.
+    /// Nearer or not: the support has dependent columns, and none can leave.
     Stuck,
 }
 
@@ -117,7 +117,7 @@ impl<'p> Path<'p> {
         match event {
             None => Progress::Arrived,
             Some(Event::Leave(position)) => self.leave(model, y, position),
-            Some(Event::Enter(k, sign)) => self.enter(model, k, sign),
+            Some(Event::Enter(k, sign)) => self.enter(model, y, k, sign),
         }
     }
 
@@ -131,13 +131,38 @@ impl<'p> Path<'p> {
         Progress::Event
     }
 
-    fn enter(&mut self, model: &GramModel<'_>, k: usize, sign: f64) -> Progress {
+    fn enter(&mut self, model: &mut GramModel<'_>, y: &mut [f64], k: usize, sign: f64) -> Progress {
         if !self.factor.append(model.entries(k, &self.support), model.diagonal(k)) {
-            return Progress::Stuck;
+            let Some(position) = self.make_room(model, y, k, sign) else { return Progress::Stuck };
+            self.leave(model, y, position);
+            self.just_left = None;
+            if !self.factor.append(model.entries(k, &self.support), model.diagonal(k)) {
+                return Progress::Stuck;
+            }
         }
         self.support.push(k);
         self.signs[k] = sign;
         Progress::Event
+    }
+
+    /// Moves a coordinate that depends on the support away from zero, and the support with it so that q and the penalty stay, until a coordinate reaches
+    /// zero; returns its position.
+    fn make_room(&self, model: &mut GramModel<'_>, y: &mut [f64], k: usize, sign: f64) -> Option<usize> {
+        let mut null = model.entries(k, &self.support);
+        self.factor.solve(&mut null);
+        null.iter_mut().for_each(|z| *z *= -sign);
+        let (mut step, mut first) = (f64::INFINITY, None);
+        for (position, (&i, &z)) in self.support.iter().zip(&null).enumerate() {
+            if self.signs[i] * z < 0.0 && -y[i] / z < step {
+                (step, first) = ((-y[i] / z).max(0.0), Some(position));
+            }
+        }
+        let position = first?;
+        for (&i, z) in self.support.iter().zip(&null) {
+            move_by(model, y, i, step * z);
+        }
+        move_by(model, y, k, step * sign);
+        Some(position)
     }
 }
 
