@@ -27,11 +27,15 @@ const SMALLEST_IMPROVEMENT: f64 = 1e-12;
 /// The walk solves the lower level to this part of the criterion: a gap of g changes a criterion of Φ by about √(Φg).
 const WALK_GAP: f64 = 1e-4;
 
+/// Factor of the patience where nothing is gained yet.
+const BEFORE_ANY_GAIN: usize = 6;
+
 /// When the walk down the grid ends before the lower end of the interval.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct EarlyStop {
-    /// Number of points in a row; default 6.
+    /// Number of points in a row, and six times as many as long as the upper end is the best: with an unlucky split Φ may rise before it falls.
+    /// Default 6.
     pub patience: usize,
     /// They must lie above the best value by more than this fraction of what the best gained over the upper end; default 0.001.
     pub margin: f64,
@@ -281,7 +285,8 @@ impl TurnDetector {
         let clearly_above = value > self.best + rule.margin * (first - self.best).max(0.0);
         let counts = evaluation.support_size >= rule.smallest_support;
         self.above = if clearly_above && counts { self.above + 1 } else { 0 };
-        self.above >= rule.patience.max(1)
+        let patience = if self.best < first { rule.patience } else { BEFORE_ANY_GAIN * rule.patience };
+        self.above >= patience.max(1)
     }
 }
 

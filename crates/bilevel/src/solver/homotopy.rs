@@ -57,8 +57,8 @@ struct Path<'p> {
     /// sign(y_k) on the support (0 where λ = 0), NaN off it.
     signs: Vec<f64>,
     factor: UpdatedCholesky,
-    /// The coordinate that left at this t: its gradient is at its weight, and moves inwards.
-    just_left: Option<usize>,
+    /// The coordinate that left at this t, and the sign of its gradient: that is at its weight, and moves inwards.
+    just_left: Option<(usize, f64)>,
 }
 
 impl<'p> Path<'p> {
@@ -101,7 +101,11 @@ impl<'p> Path<'p> {
             let speed = image[k] + self.violation[k];
             let gradient = model.gradient(k) - self.left * self.violation[k];
             let reach = (self.lambda[k] * speed.signum() - gradient) / speed;
-            if speed != 0.0 && reach < step && self.just_left != Some(k) && model.diagonal(k) > 0.0 {
+            if speed != 0.0
+                && reach < step
+                && self.just_left != Some((k, speed.signum()))
+                && model.diagonal(k) > 0.0
+            {
                 (step, event) = (reach.max(0.0), Some(Event::Enter(k, -speed.signum())));
             }
         }
@@ -126,8 +130,8 @@ impl<'p> Path<'p> {
         self.factor.remove(position);
         // What rounding left of it.
         move_by(model, y, k, -y[k]);
+        self.just_left = Some((k, -self.signs[k]));
         self.signs[k] = f64::NAN;
-        self.just_left = Some(k);
         Progress::Event
     }
 
@@ -235,4 +239,67 @@ enum Event {
     Leave(usize),
     /// Coordinate, and the sign it takes.
     Enter(usize, f64),
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::{GramModel, Products, QuadraticModel};
+    use super::{PathEnd, follow};
+
+    const SIZE: usize = 10;
+
+    /// H = BᵀB for B of `rank` rows with entries in a few values, so that ties happen, and columns depend on each other where the rank is small.
+    fn hessian(rank: usize, entries: &[i32]) -> Vec<f64> {
+        let entry = |r: usize, k: usize| f64::from(entries[(r * SIZE + k) % entries.len()]);
+        let product = |i: usize, k: usize| (0..rank).map(|r| entry(r, i) * entry(r, k)).sum::<f64>();
+        (0..SIZE * SIZE).map(|m| product(m % SIZE, m / SIZE)).collect()
+    }
+
+    /// Hy + c.
+    fn gradient(hessian: &[f64], linear: &[f64], y: &[f64]) -> Vec<f64> {
+        let row = |i: usize| (0..SIZE).map(|k| hessian[k * SIZE + i] * y[k]).sum::<f64>();
+        (0..SIZE).map(|i| row(i) + linear[i]).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn the_path_ends_at_the_minimizer(
+            rank in 4_usize..14,
+            entries in prop::collection::vec(-6_i32..7, 97),
+            // In the range of H, so that there is a minimizer whatever the weights.
+            target in prop::collection::vec(-3.0_f64..3.0, SIZE),
+            start in prop::collection::vec(prop_oneof![Just(0.0), -2.0_f64..2.0], SIZE),
+            lambda in prop::collection::vec(prop_oneof![8 => 0.5_f64..40.0, 1 => Just(f64::INFINITY)], SIZE),
+        ) {
+            let hessian = hessian(rank, &entries);
+            let linear: Vec<f64> = gradient(&hessian, &[0.0; SIZE], &target).iter().map(|g| -g).collect();
+            let mut y: Vec<f64> = start.iter().zip(&lambda).map(|(y, l)| if l.is_finite() { *y } else { 0.0 }).collect();
+            let slots: Vec<u32> = (0..).take(SIZE).collect();
+            let products = Products { values: &hessian, stride: SIZE, size: SIZE };
+            let mut model = GramModel::new(products, &slots, 0.0, &gradient(&hessian, &linear, &y));
+            let end = follow(&mut model, &lambda, &mut y, 1000);
+            let gradient = gradient(&hessian, &linear, &y);
+            for k in 0..SIZE {
+                prop_assert!((model.gradient(k) - gradient[k]).abs() < 1e-8, "the model has moved with y");
+            }
+            prop_assume!(end == PathEnd::Arrived);
+            for k in (0..SIZE).filter(|&k| lambda[k].is_finite()) {
+                let violation = if y[k] == 0.0 { gradient[k].abs() - lambda[k] } else { (gradient[k] + lambda[k] * y[k].signum()).abs() };
+                prop_assert!(violation < 1e-7, "coordinate {k}: {violation:.1e}");
+            }
+        }
+    }
+
+    #[test]
+    fn one_coordinate_lands_on_the_soft_threshold() {
+        let products = Products { values: &[2.0], stride: 1, size: 1 };
+        for (linear, expected) in [(-3.0, 1.0), (3.0, -1.0), (0.5, 0.0)] {
+            let mut y = [0.7];
+            let mut model = GramModel::new(products, &[0], 0.0, &[2.0 * y[0] + linear]);
+            assert_eq!(follow(&mut model, &[1.0], &mut y, 10), PathEnd::Arrived);
+            approx::assert_abs_diff_eq!(y[0], expected, epsilon = 1e-15);
+        }
+    }
 }

@@ -168,6 +168,21 @@ fn the_walk_ends_early_only_after_the_criterion_has_turned_up_and_the_start_was_
 }
 
 #[test]
+fn a_rise_before_anything_is_gained_does_not_end_the_walk() {
+    // Up by 0.05 over a quarter of the interval, then down to −1 at 2.
+    let curve = |t: f64| {
+        if t > 4.0 {
+            (1.0 + 0.05 * (5.0 - t), -0.05)
+        } else {
+            (1.05 - (4.0 - t) + 0.25 * (4.0 - t).powi(2), 1.0 - 0.5 * (4.0 - t))
+        }
+    };
+    let mut objective = analytic_curve(("rising first", curve, 1.0, 5.0));
+    let found = ScalarSearch::default().search(&mut objective, &[], &mut Unwatched).unwrap();
+    assert!((found.outer.theta[0] - 2.0).abs() < 1e-4, "{:?}", found.outer.theta);
+}
+
+#[test]
 fn on_a_plateau_of_equal_values_the_largest_lambda_is_returned() {
     let result = whole_range().search(&mut analytic_curve(CURVES[6]), &[], &mut Unwatched).unwrap();
     assert_eq!(result.outer.theta, vec![2.0]);

@@ -12,14 +12,15 @@ use crate::fit::{RangeRecord, WeightsKind};
 
 /// What is proven unless asked otherwise, as part of the criterion: far below its standard error.
 const EPSILON: f64 = 1e-3;
-/// Entries times splits up to which a proof is attempted unless asked for: there it costs about half of what the search does.
-const CERTIFIED_ENTRIES: usize = 1_000_000;
+/// Rows × columns × splits up to which a proof is attempted unless asked for: there it costs about half of what the search does.
+const CERTIFIED_SIZE: usize = 1_000_000;
 
 impl<'a, F: Family<'a>> Climb<'_, 'a, '_, F> {
     /// The ε to prove; `None` for no proof.
     fn asked_epsilon(&self) -> Option<f64> {
         let prepared = self.family.prepared();
-        let is_cheap = prepared.design.n_stored() * prepared.rows.splits.len() <= CERTIFIED_ENTRIES;
+        let size = prepared.rows.len().saturating_mul(prepared.design.n_columns());
+        let is_cheap = size.saturating_mul(prepared.rows.splits.len()) <= CERTIFIED_SIZE;
         let automatic = is_cheap.then_some(EPSILON);
         self.settings.certify.or(automatic).filter(|epsilon| *epsilon > 0.0)
     }
