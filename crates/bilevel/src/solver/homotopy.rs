@@ -281,8 +281,8 @@ mod tests {
             let mut model = GramModel::new(products, &slots, 0.0, &gradient(&hessian, &linear, &y));
             let end = follow(&mut model, &lambda, &mut y, 1000);
             let gradient = gradient(&hessian, &linear, &y);
-            for k in 0..SIZE {
-                prop_assert!((model.gradient(k) - gradient[k]).abs() < 1e-8, "the model has moved with y");
+            for (k, expected) in gradient.iter().enumerate() {
+                prop_assert!((model.gradient(k) - expected).abs() < 1e-8, "the model has moved with y");
             }
             prop_assume!(end == PathEnd::Arrived);
             for k in (0..SIZE).filter(|&k| lambda[k].is_finite()) {
