@@ -218,9 +218,16 @@ impl<'s, 'a, D: DesignMatrix, L: Loss, P: Penalty> State<'s, 'a, D, L, P> {
         self.goal(tolerance).max(1e-4 * self.solution.gap / self.coefficient_scale())
     }
 
-    /// The violation that a relative gap of `tolerance` needs.
+    /// The violation that a relative gap of `tolerance` needs. Who asks for exact coefficients is also given eight digits of the weights, which a tiny
+    /// gap does not promise where the weights are tiny: on separable classes, say.
     fn goal(&self, tolerance: f64) -> f64 {
-        0.1 * tolerance * self.problem.null_model().objective / self.coefficient_scale()
+        let of_gap = 0.1 * tolerance * self.problem.null_model().objective / self.coefficient_scale();
+        if tolerance > EXACT {
+            return of_gap;
+        }
+        let finite = self.hyperparameters.lambda.iter().filter(|l| l.is_finite());
+        let largest = finite.fold(0.0_f64, |m, l| m.max(*l));
+        if largest > 0.0 { of_gap.min(1e-8 * largest) } else { of_gap }
     }
 
     /// ‖y‖₁, which turns a violation into a gap; where y = 0, what objective and gradient imply about its size.
