@@ -1,4 +1,4 @@
-//! Supports beyond the Gram cache (512 columns): what a referee once broke, and must hold.
+//! Supports beyond the cache of inner products: what a referee once broke, and must hold.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common;

@@ -16,8 +16,8 @@ use crate::solver::Products;
 
 use super::curvature::{CANCELLATION, ROUNDING_SQUARED};
 
-/// Number of columns that are held whatever the matrix: 2 MB of products.
-const SMALLEST_CAPACITY: usize = 512;
+/// Number of columns that are held whatever the matrix: 1.3 MB of products.
+const SMALLEST_CAPACITY: usize = 400;
 /// Number of columns that are never exceeded: 32 MB of products.
 const LARGEST_CAPACITY: usize = 2048;
 

@@ -65,7 +65,7 @@ impl<'p> Path<'p> {
     fn new(model: &mut GramModel<'_>, lambda: &'p [f64], y: &mut [f64]) -> Option<Self> {
         let is_free = |k: usize| y[k] != 0.0 || lambda[k] == 0.0 && model.diagonal(k) > 0.0;
         let mut support: Vec<usize> = (0..y.len()).filter(|&k| is_free(k)).collect();
-        let factor = match UpdatedCholesky::new(support.len(), &model.submatrix(&support)?) {
+        let factor = match UpdatedCholesky::new(support.len(), model.submatrix(&support)?) {
             Some(factor) => factor,
             None => independent(model, lambda, y, &mut support)?,
         };

@@ -5,8 +5,9 @@
 //!
 //! Source: Golub, Van Loan, "Matrix Computations", 4th edition, section 6.5.4.
 
-use faer::linalg::solvers::Llt;
-use faer::{MatRef, Side};
+use faer::dyn_stack::{MemBuffer, MemStack};
+use faer::linalg::cholesky::llt::factor::{cholesky_in_place, cholesky_in_place_scratch};
+use faer::{MatMut, Par};
 
 use crate::kernel::{axpy, dot};
 
@@ -20,17 +21,19 @@ pub(crate) struct UpdatedCholesky {
 }
 
 impl UpdatedCholesky {
-    /// Factorizes the m×m matrix in `values`; `None` if it is not numerically positive definite.
-    pub(crate) fn new(size: usize, values: &[f64]) -> Option<Self> {
-        if size == 0 {
-            return Some(Self::default());
-        }
-        let factor = Llt::new(MatRef::from_column_major_slice(values, size, size), Side::Lower).ok()?;
-        let lower = factor.L();
-        let column = |j: usize| (j..size).map(|i| lower[(i, j)]).collect::<Vec<f64>>();
-        let columns: Vec<Vec<f64>> = (0..size).map(column).collect();
-        let well_posed =
-            columns.iter().enumerate().all(|(j, c)| c[0] * c[0] > SMALLEST_PIVOT * values[j * size + j]);
+    /// Factorizes the m×m matrix in `values`, in its place; `None` if it is not numerically positive definite.
+    pub(crate) fn new(size: usize, mut values: Vec<f64>) -> Option<Self> {
+        debug_assert_eq!(values.len(), size * size);
+        let diagonal: Vec<f64> = (0..size).map(|j| values[j * size + j]).collect();
+        let parameters = Default::default();
+        let scratch = cholesky_in_place_scratch::<f64>(size, Par::Seq, parameters);
+        let mut memory = MemBuffer::try_new(scratch).ok()?;
+        let matrix = MatMut::from_column_major_slice_mut(&mut values, size, size);
+        let stack = MemStack::new(&mut memory);
+        cholesky_in_place(matrix, Default::default(), Par::Seq, stack, parameters).ok()?;
+        let columns: Vec<Vec<f64>> =
+            (0..size).map(|j| values[j * size + j..(j + 1) * size].to_vec()).collect();
+        let well_posed = columns.iter().zip(diagonal).all(|(c, d)| c[0] * c[0] > SMALLEST_PIVOT * d);
         well_posed.then_some(Self { columns })
     }
 
@@ -111,7 +114,7 @@ mod tests {
             let part = |set: &[usize]| -> Vec<f64> {
                 set.iter().flat_map(|&k| set.iter().map(move |&i| (i, k))).map(|(i, k)| matrix[k * size + i]).collect()
             };
-            let mut factor = UpdatedCholesky::new(2, &part(&set)).unwrap();
+            let mut factor = UpdatedCholesky::new(2, part(&set)).unwrap();
             for index in changes {
                 if let Some(position) = set.iter().position(|k| *k == index) {
                     factor.remove(position);
@@ -135,7 +138,7 @@ mod tests {
 
     #[test]
     fn a_dependent_index_is_refused() {
-        let mut factor = UpdatedCholesky::new(1, &[2.0]).unwrap();
+        let mut factor = UpdatedCholesky::new(1, vec![2.0]).unwrap();
         assert!(!factor.append(vec![2.0], 2.0));
         assert_eq!(factor.size(), 1);
     }
