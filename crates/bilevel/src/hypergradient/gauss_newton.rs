@@ -12,7 +12,7 @@
 
 use crate::design::DesignMatrix;
 use crate::loss::Loss;
-use crate::lower::{Curvature, Hyperparameters, Solution, SparseGlm, UpperGradient};
+use crate::lower::{Curvature, Hyperparameters, Solution, SparseGlm, UpperGradient, capacity};
 use crate::outer::Accuracy;
 use crate::penalty::Penalty;
 
@@ -35,7 +35,7 @@ pub struct QuadraticCriterion {
     pub gradient: Vec<f64>,
 }
 
-/// The model at a solution; `None` if the reduced system is singular or has more than 512 columns.
+/// The model at a solution; `None` if the reduced system is singular or has more than 512 columns (400 of a sparse design).
 pub(crate) fn gauss_newton<D: DesignMatrix, L: Loss, P: Penalty>(
     problem: &SparseGlm<'_, D, L, P>,
     hyperparameters: &Hyperparameters,
@@ -49,7 +49,8 @@ pub(crate) fn gauss_newton<D: DesignMatrix, L: Loss, P: Penalty>(
     let context = Context { problem, hyperparameters, solution, upper, curvatures: &curvatures, accuracy };
     let Selected { system, solve, .. } = context.select(selection);
     let solver = Solver::new(&system, &context);
-    if system.columns.len() > LARGEST_SYSTEM || solver.is_singular() {
+    // Only factorized systems are known to be regular.
+    if system.columns.len() > LARGEST_SYSTEM.min(capacity(problem.design)) || solver.is_singular() {
         return None;
     }
     let (mut blocks, mut sources) = sources(&context, &system);

@@ -19,6 +19,9 @@ use super::system::System;
 /// Products that a factorized system may take: one and a check, and a few more where it is so ill-conditioned that its solution needs refinement.
 const FEW_PRODUCTS: usize = 8;
 
+/// Singular systems up to this size are solved by their spectrum, which takes dozens of factorizations' time.
+const LARGEST_PSEUDO_INVERSE: usize = 512;
+
 /// Solution of the reduced system.
 #[derive(Clone)]
 pub(super) struct Solve {
@@ -55,9 +58,10 @@ impl<'s, 'c, 'a, D: DesignMatrix, L: Loss, P: Penalty> Solver<'s, 'c, 'a, D, L, 
             None
         };
         let factor = hessian.as_ref().and_then(|hessian| Cholesky::new(size, hessian));
+        let hessian = hessian.filter(|_| size <= LARGEST_PSEUDO_INVERSE);
         // Many products are worth a copy by rows; the few that a factor leaves are not.
         let by_rows = || RowMajor::new(&system.reduced, &system.columns, context.problem.sample_weights);
-        let rows = if hessian.is_none() && size > 0 { by_rows() } else { None };
+        let rows = if hessian.is_none() && factor.is_none() && size > 0 { by_rows() } else { None };
         Self { system, context, curvature, sums, hessian, factor, rows }
     }
 
