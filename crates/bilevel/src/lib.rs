@@ -13,6 +13,7 @@ pub mod kernel;
 pub mod loss;
 pub mod lower;
 pub mod objective;
+pub mod operator;
 pub mod outer;
 pub mod parametrization;
 pub mod penalty;
