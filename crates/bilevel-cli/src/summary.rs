@@ -180,8 +180,9 @@ fn ended(reason: StopReason) -> &'static str {
 
 fn time(record: &FitRecord) -> String {
     let seconds = &record.seconds;
+    let multiple = seconds.tuning_multiple().map_or(String::new(), |times| format!(" = {times:.1} fits"));
     format!(
-        "{} (load {}, search {}, final fit {})",
+        "{} (load {}, search {}{multiple}, final fit {})",
         duration(seconds.total),
         duration(seconds.load),
         duration(seconds.search),
@@ -214,6 +215,7 @@ pub fn for_programs(fit: &Fit) -> serde_json::Result<Value> {
         "outer": record.outer,
         "stages": record.stages,
         "seconds": record.seconds,
+        "tuning_multiple": record.seconds.tuning_multiple(),
         "test": record.test,
         "settings": record.settings,
         "seed": record.settings.seed,

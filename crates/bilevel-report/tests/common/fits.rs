@@ -416,7 +416,13 @@ fn record(
             evaluations: 104,
             stop_reason: StopReason::SearchComplete,
         },
-        seconds: SecondsRecord { load: 0.004, search: 0.151, final_fit: 0.003, total: 0.158 },
+        seconds: SecondsRecord {
+            load: 0.004,
+            search: 0.151,
+            final_fit: 0.003,
+            single_fit: 0.002,
+            total: 0.158,
+        },
         test: None,
     }
 }

@@ -38,23 +38,26 @@ pub(super) fn assemble<'a, F: Family<'a>>(
     searched: Searched,
 ) -> Result<Fit> {
     let prepared = family.prepared();
-    let solution = searched.final_solution(input.settings, problem)?;
+    let (solution, single_fit) = searched.final_solution(input.settings, problem)?;
     let model = model(prepared, &solution);
     let (test, predictions) = scores(input, prepared, &model, &solution, &searched.summit.best.samples)?;
     let feature_weights = searched.feature_weights(family);
-    let record = searched.record(input, family, problem, &solution, test);
+    let record = searched.record(input, family, problem, (&solution, single_fit), test);
     Ok(Fit { model, record, feature_weights, predictions })
 }
 
 impl Searched {
-    /// The fit at the hyperparameters that were found.
+    /// The fit at the hyperparameters that were found, from nothing, and the seconds that it took.
     pub(super) fn final_solution<M: LowerLevel>(
         &self,
         settings: &FitSettings,
         problem: &M,
-    ) -> Result<Solution> {
+    ) -> Result<(Solution, f64)> {
+        problem.forget();
         let accuracy = Accuracy { relative_gap: settings.tolerance, ..Accuracy::TIGHT };
-        problem.solve(&self.summit.best.hyperparameters, None, accuracy)
+        let started = Instant::now();
+        let solution = problem.solve(&self.summit.best.hyperparameters, None, accuracy)?;
+        Ok((solution, started.elapsed().as_secs_f64()))
     }
 
     /// λ of each feature's block in the units of the data.
@@ -67,7 +70,7 @@ impl Searched {
         input: &FitInput<'_>,
         family: &'a F,
         problem: &F::Lower,
-        solution: &Solution,
+        (solution, single_fit): (&Solution, f64),
         test: Option<ScoreRecord>,
     ) -> FitRecord {
         let (settings, prepared) = (input.settings, family.prepared());
@@ -133,6 +136,7 @@ impl Searched {
                 load: 0.0,
                 search: self.seconds,
                 final_fit: total - self.seconds,
+                single_fit,
                 total,
             },
             test,

@@ -99,10 +99,10 @@ pub fn fit_multinomial(input: FitInput<'_>, observer: &mut dyn Observer) -> Resu
         let final_problem = family.problem(&prepared.rows.final_weights)?;
         let summit = climb_with(&family, &final_problem, &input, input.groups, observer, started)?;
         let searched = answer::Searched { summit, started, seconds: started.elapsed().as_secs_f64() };
-        let solution = searched.final_solution(input.settings, &final_problem)?;
+        let (solution, single_fit) = searched.final_solution(input.settings, &final_problem)?;
         let model = model(&prepared, &family, &solution);
         let feature_weights = searched.feature_weights(&family);
-        let record = searched.record(&input, &family, &final_problem, &solution, None);
+        let record = searched.record(&input, &family, &final_problem, (&solution, single_fit), None);
         Ok(MultinomialFit { model, record, feature_weights })
     })
 }

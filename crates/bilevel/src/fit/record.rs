@@ -270,10 +270,20 @@ pub struct SecondsRecord {
     pub load: f64,
     /// The outer search.
     pub search: f64,
-    /// The final fit.
+    /// All that comes after the search: the final fit, scores, the certificate.
     pub final_fit: f64,
+    /// The final fit alone: one lower-level solve on all rows, from nothing. 0 in records of versions that did not measure it.
+    #[serde(default)]
+    pub single_fit: f64,
     /// All of it.
     pub total: f64,
+}
+
+impl SecondsRecord {
+    /// What tuning costs: the search in units of the one fit that it chose; `None` where that was too quick to be measured.
+    pub fn tuning_multiple(&self) -> Option<f64> {
+        (self.single_fit > 0.0).then(|| self.search / self.single_fit)
+    }
 }
 
 /// Quality on rows that the search never saw. Fields that do not apply to the task are `None`.

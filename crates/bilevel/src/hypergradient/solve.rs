@@ -57,8 +57,11 @@ impl<'s, 'c, 'a, D: DesignMatrix, L: Loss, P: Penalty> Solver<'s, 'c, 'a, D, L, 
         } else {
             None
         };
-        let factor = hessian.as_ref().and_then(|hessian| Cholesky::new(size, hessian));
-        let hessian = hessian.filter(|_| size <= LARGEST_PSEUDO_INVERSE);
+        // A large Hessian is needed for its factor alone, which takes its place.
+        let (factor, hessian) = match hessian {
+            Some(hessian) if size <= LARGEST_PSEUDO_INVERSE => (Cholesky::new(size, &hessian), Some(hessian)),
+            hessian => (hessian.and_then(|hessian| Cholesky::in_place(size, hessian)), None),
+        };
         // Many products are worth a copy by rows; the few that a factor leaves are not.
         let by_rows = || RowMajor::new(&system.reduced, &system.columns, context.problem.sample_weights);
         let rows = if hessian.is_none() && factor.is_none() && size > 0 { by_rows() } else { None };

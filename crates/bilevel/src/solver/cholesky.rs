@@ -1,12 +1,18 @@
 //! Cholesky factorization of small symmetric positive definite matrices (on [`faer`]), with an estimate of the smallest eigenvalue.
 
-use faer::linalg::solvers::{Llt, Solve};
-use faer::{Mat, MatRef, Side};
+use faer::dyn_stack::{MemBuffer, MemStack};
+use faer::linalg::cholesky::llt::factor::{cholesky_in_place, cholesky_in_place_scratch};
+use faer::linalg::triangular_solve::{solve_lower_triangular_in_place, solve_upper_triangular_in_place};
+use faer::{MatMut, MatRef, Par};
+
+/// A pivot below this part of its diagonal entry counts as zero.
+pub(super) const SMALLEST_PIVOT: f64 = 1e-13;
 
 /// A = LLᵀ.
 #[derive(Debug, Clone)]
 pub struct Cholesky {
-    factor: Llt<f64>,
+    /// L below and on the diagonal, column major; what is above means nothing.
+    lower: Vec<f64>,
     size: usize,
 }
 
@@ -14,19 +20,30 @@ impl Cholesky {
     /// Factorizes the m×m matrix in `values` (either order, it is symmetric); `None` if it is not numerically positive definite, that is,
     /// if a pivot falls below 1e-13 of its own diagonal entry (which no scaling of the variables changes).
     pub fn new(size: usize, values: &[f64]) -> Option<Self> {
-        debug_assert_eq!(values.len(), size * size);
-        let matrix = MatRef::from_column_major_slice(values, size, size);
-        let factor = matrix.llt(Side::Lower).ok()?;
-        let lower = factor.L();
-        let well_posed = (0..size).all(|k| lower[(k, k)] * lower[(k, k)] > 1e-13 * values[k * size + k]);
-        well_posed.then_some(Self { factor, size })
+        Self::in_place(size, values.to_vec())
+    }
+
+    /// The same in the matrix's own memory.
+    pub fn in_place(size: usize, mut values: Vec<f64>) -> Option<Self> {
+        factorize(size, &mut values).then_some(Self { lower: values, size })
     }
 
     /// x = A⁻¹ b.
     pub fn solve(&self, b: &[f64]) -> Vec<f64> {
         debug_assert_eq!(b.len(), self.size);
-        let x = self.factor.solve(Mat::from_fn(self.size, 1, |i, _| b[i]));
-        (0..self.size).map(|i| x[(i, 0)]).collect()
+        let mut x = b.to_vec();
+        let lower = MatRef::from_column_major_slice(&self.lower, self.size, self.size);
+        solve_lower_triangular_in_place(
+            lower,
+            MatMut::from_column_major_slice_mut(&mut x, self.size, 1),
+            Par::Seq,
+        );
+        solve_upper_triangular_in_place(
+            lower.transpose(),
+            MatMut::from_column_major_slice_mut(&mut x, self.size, 1),
+            Par::Seq,
+        );
+        x
     }
 
     /// A lower estimate of the smallest eigenvalue: inverse iteration from a vector without symmetry, divided by 1.1 for what eight
@@ -46,6 +63,24 @@ impl Cholesky {
         }
         eigenvalue / 1.1
     }
+}
+
+/// Writes the factor of the m×m matrix in `values` into its lower triangle; `false` if the matrix is not numerically positive definite.
+pub(super) fn factorize(size: usize, values: &mut [f64]) -> bool {
+    debug_assert_eq!(values.len(), size * size);
+    let diagonal: Vec<f64> = (0..size).map(|j| values[j * size + j]).collect();
+    let parameters = Default::default();
+    let Ok(mut memory) = MemBuffer::try_new(cholesky_in_place_scratch::<f64>(size, Par::Seq, parameters))
+    else {
+        return false;
+    };
+    let matrix = MatMut::from_column_major_slice_mut(values, size, size);
+    let stack = MemStack::new(&mut memory);
+    cholesky_in_place(matrix, Default::default(), Par::Seq, stack, parameters).is_ok()
+        && diagonal.iter().enumerate().all(|(j, d)| {
+            let pivot = values[j * size + j];
+            pivot * pivot > SMALLEST_PIVOT * d
+        })
 }
 
 #[cfg(test)]

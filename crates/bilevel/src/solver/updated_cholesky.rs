@@ -5,14 +5,9 @@
 //!
 //! Source: Golub, Van Loan, "Matrix Computations", 4th edition, section 6.5.4.
 
-use faer::dyn_stack::{MemBuffer, MemStack};
-use faer::linalg::cholesky::llt::factor::{cholesky_in_place, cholesky_in_place_scratch};
-use faer::{MatMut, Par};
-
 use crate::kernel::{axpy, dot};
 
-/// A pivot below this part of its diagonal entry counts as zero, as in [`super::Cholesky`].
-const SMALLEST_PIVOT: f64 = 1e-13;
+use super::cholesky::{SMALLEST_PIVOT, factorize};
 
 /// A = LLᵀ, rows j to m − 1 of column j of L in `columns[j]`.
 #[derive(Debug, Clone, Default)]
@@ -23,18 +18,11 @@ pub(crate) struct UpdatedCholesky {
 impl UpdatedCholesky {
     /// Factorizes the m×m matrix in `values`, in its place; `None` if it is not numerically positive definite.
     pub(crate) fn new(size: usize, mut values: Vec<f64>) -> Option<Self> {
-        debug_assert_eq!(values.len(), size * size);
-        let diagonal: Vec<f64> = (0..size).map(|j| values[j * size + j]).collect();
-        let parameters = Default::default();
-        let scratch = cholesky_in_place_scratch::<f64>(size, Par::Seq, parameters);
-        let mut memory = MemBuffer::try_new(scratch).ok()?;
-        let matrix = MatMut::from_column_major_slice_mut(&mut values, size, size);
-        let stack = MemStack::new(&mut memory);
-        cholesky_in_place(matrix, Default::default(), Par::Seq, stack, parameters).ok()?;
-        let columns: Vec<Vec<f64>> =
-            (0..size).map(|j| values[j * size + j..(j + 1) * size].to_vec()).collect();
-        let well_posed = columns.iter().zip(diagonal).all(|(c, d)| c[0] * c[0] > SMALLEST_PIVOT * d);
-        well_posed.then_some(Self { columns })
+        if !factorize(size, &mut values) {
+            return None;
+        }
+        let column = |j: usize| values[j * size + j..(j + 1) * size].to_vec();
+        Some(Self { columns: (0..size).map(column).collect() })
     }
 
     /// m.
