@@ -46,7 +46,7 @@ def names_for(workload: str, peers: list[str]) -> list[str]:
     out = set()
     if workload not in "cd":
         out |= {"bilevel, same grid"}
-    if workload not in "de":
+    if workload != "e":
         out |= {"bilevel estimator"}
     method = {"e": "features", **SEARCHES}.get(workload, "path")
     able = [name for name in peers if hasattr(PEERS[name], method)]

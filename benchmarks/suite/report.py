@@ -25,8 +25,8 @@ WORDS = {
     "of it; relative gap at most 1e-6 at every twelfth or so of them that was looked at.",
     "c": "Median seconds (times bilevel); five folds that are the same for all, 100 λ; then the fit on all "
     "rows. *Excess*: criterion over the best of the row, in percent.",
-    "d": "Median seconds (times bilevel); a quarter of the rows is held out, the same for all. No fit on all "
-    "rows, but for *bilevel estimator*. *Excess*: criterion over the best of the row, in percent.",
+    "d": "Median seconds (times bilevel); a quarter of the rows is held out, the same for all. bilevel also "
+    "fits all rows in the end, the others do not. *Excess*: criterion over the best of the row, in percent.",
     "e": "Median seconds (times bilevel), at most 30 outer steps from λmax/10 for every feature (*bilevel "
     "estimator*: from the best single λ). *Excess*: criterion over the best of the row, in percent.",
     "g": "Median seconds (times bilevel); the others search a grid of 7 shares of the l1 part by 100 "

@@ -44,11 +44,8 @@ class Bilevel(Peer):
     def holdout(
         self, x: Any, y: Any, loss: str, lambdas: Any, split: Any, tol: float, threads: int
     ) -> dict[str, Any]:
-        import bilevel
-
-        problem = bilevel.Problem(x, y, splits=split, loss=loss, fit_intercept=False)
-        found = bilevel.minimize(problem, method="scalar", keep_history=False)
-        return {"lam": float(np.exp(found.theta[0]))}
+        model = self.estimator(loss, threads, weights="scalar", criterion=split)
+        return {"lam": float(model.fit(x, y).lambda_)}
 
     def features(self, x: Any, y: Any, loss: str, split: Any, steps: int, threads: int) -> dict[str, Any]:
         """One weight for each feature, by descent from a tenth of lambda_max."""
@@ -71,12 +68,6 @@ class BilevelEstimator(Bilevel):
     """bilevel's estimator, which also fits all rows in the end."""
 
     name = "bilevel estimator"
-
-    def holdout(
-        self, x: Any, y: Any, loss: str, lambdas: Any, split: Any, tol: float, threads: int
-    ) -> dict[str, Any]:
-        model = self.estimator(loss, threads, weights="scalar", criterion=split)
-        return {"lam": float(model.fit(x, y).lambda_)}
 
     def features(self, x: Any, y: Any, loss: str, split: Any, steps: int, threads: int) -> dict[str, Any]:
         model = self.estimator(loss, threads, weights="feature", criterion=split, max_outer=steps)
