@@ -31,9 +31,32 @@
 //! # Ok::<(), bilevel::Error>(())
 //! ```
 
+mod algebra;
+mod boundary;
+mod convolution;
+mod cosine;
+mod differences;
 mod dot_test;
+mod fft;
+mod grid;
+mod kernels;
+mod lines;
+mod pool;
+mod real;
+mod spectrum;
 
+pub use algebra::{
+    BlockDiagonal, Composition, Diagonal, Identity, Mask, MatrixOperator, Scaled, Stack, Sum, Transpose,
+};
+pub use boundary::Boundary;
+pub use convolution::Convolution;
+pub use cosine::Cosine;
+pub use differences::{Difference, Gradient, Laplacian, Order};
 pub use dot_test::dot_test;
+pub use grid::Grid;
+pub use kernels::Kernel;
+pub use real::Real;
+pub use spectrum::{Basis, CommonSpectrum, Modes, Spectral};
 
 use crate::kernel::Element;
 use crate::{Error, Result};
@@ -61,6 +84,11 @@ pub trait LinearOperator<T: Element = f64>: Send + Sync {
     /// As [`apply_into`](Self::apply_into).
     fn adjoint_into(&self, y: &[T], out: &mut [T]) -> Result<()>;
 
+    /// What basis diagonalizes the operator, if one does that [`CommonSpectrum`] can use.
+    fn spectral(&self) -> Option<&dyn Spectral> {
+        None
+    }
+
     /// A x.
     ///
     /// # Errors
@@ -85,7 +113,7 @@ pub trait LinearOperator<T: Element = f64>: Send + Sync {
 }
 
 /// A sentence for a vector of the wrong length.
-fn check_length(what: &str, found: usize, expected: usize) -> Result<()> {
+pub(crate) fn check_length(what: &str, found: usize, expected: usize) -> Result<()> {
     if found == expected {
         return Ok(());
     }
@@ -107,6 +135,9 @@ macro_rules! forward_to_the_operator {
             }
             fn adjoint_into(&self, y: &[T], out: &mut [T]) -> Result<()> {
                 (**self).adjoint_into(y, out)
+            }
+            fn spectral(&self) -> Option<&dyn Spectral> {
+                (**self).spectral()
             }
         }
     )*};
