@@ -12,6 +12,9 @@ const WORTH_THREADS: usize = 1 << 13;
 /// Lines that are gathered together: eight doubles are a cache line.
 const BLOCK: usize = 8;
 
+/// So many matrices keep all threads busy, each with its own.
+const MANY_MATRICES: usize = 16;
+
 /// `work(scratch, number of the chunk, chunk)` for all chunks of `length` elements.
 pub(super) fn for_each_chunk<T: Send, S>(
     out: &mut [T],
@@ -58,7 +61,6 @@ impl Turn {
     ) {
         let Self { batch, rows, columns, line } = self;
         debug_assert_eq!((input.len(), out.len()), (batch * rows * columns, batch * rows * columns));
-        let blocks = columns.div_ceil(BLOCK);
         // Blocks of the last columns of a matrix are smaller, so a block is found by walking through matrices first.
         let turn_matrix = |scratch: &mut S, matrix: usize, block: usize, out: &mut [T]| {
             let input = &input[matrix * rows * columns..(matrix + 1) * rows * columns];
@@ -76,7 +78,7 @@ impl Turn {
                 }
             }
         };
-        if batch == 1 || blocks > 8 {
+        if batch < MANY_MATRICES {
             out.chunks_mut(rows * columns).enumerate().for_each(|(matrix, out)| {
                 for_each_chunk(out, BLOCK * rows, &scratch, |s, block, out| {
                     turn_matrix(s, matrix, block, out)
