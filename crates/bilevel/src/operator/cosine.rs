@@ -71,13 +71,13 @@ impl<T: Real> LinearOperator<T> for Cosine<T> {
 /// AᵀA = I, which is diagonal in every basis.
 impl<T: Real> Spectral for Cosine<T> {
     fn basis(&self) -> Option<Basis> {
-        Some(Basis::Cosine(self.grid))
+        None
     }
     fn eigenvalues(&self, _: &Basis) -> Option<Modes> {
         None
     }
     fn gram_eigenvalues(&self, basis: &Basis) -> Option<Vec<f64>> {
-        Some(vec![1.0; basis.n_modes()])
+        (*basis.grid() == self.grid).then(|| vec![1.0; basis.n_modes()])
     }
 }
 
@@ -330,7 +330,7 @@ impl<T: Real> LinePlan<T> {
         for (k, (mode, twiddle)) in room.modes.iter_mut().zip(&self.twiddles).enumerate().skip(1) {
             *mode = twiddle.conj() * Complex::new(line[k] * half, -line[n - k] * half);
         }
-        if n % 2 == 0 {
+        if n.is_multiple_of(2) {
             room.modes[n / 2].im = T::zero();
         }
         let done = self.inverse.process_with_scratch(&mut room.modes, &mut room.samples, &mut room.scratch);

@@ -192,7 +192,7 @@ impl<T: Real> RealFft<T> {
             for (line, out) in lines.chunks_exact_mut(half).zip(out.chunks_exact_mut(columns)) {
                 // Real rows have real first modes, and a real last one if their length is even; rounding does not know.
                 line[0].im = T::zero();
-                if columns % 2 == 0 {
+                if columns.is_multiple_of(2) {
                     line[half - 1].im = T::zero();
                 }
                 let done = self.rows_back.process_with_scratch(line, out, scratch);

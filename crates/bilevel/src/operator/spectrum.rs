@@ -48,7 +48,7 @@ impl Basis {
         let Self::Fourier(grid) = self else { return 0..0 };
         let columns = grid.squeezed()[2];
         let of_one_frequency = grid.size() / columns;
-        let last = if columns % 2 == 0 { columns / 2 } else { columns / 2 + 1 };
+        let last = if columns.is_multiple_of(2) { columns / 2 } else { columns / 2 + 1 };
         of_one_frequency..(last * of_one_frequency).max(of_one_frequency)
     }
 

@@ -139,8 +139,8 @@ fn sources(n: usize, (before, behind): (usize, usize), boundary: Boundary) -> Ve
 /// The smallest even length ≥ n that has no prime factor above 5: fast to transform.
 fn good_length(n: usize) -> usize {
     let is_good = |length: &usize| {
-        let rest = [2, 3, 5].iter().fold(*length, |mut rest, prime| {
-            while rest % prime == 0 {
+        let rest = [2_usize, 3, 5].iter().fold(*length, |mut rest, prime| {
+            while rest.is_multiple_of(*prime) {
                 rest /= prime;
             }
             rest

@@ -80,10 +80,10 @@ impl Modes {
     }
 }
 
-fn zip_with<A: Sync, B: Sync, C: Send>(a: &[A], b: &[B], f: impl Fn(A, B) -> C + Sync + Send) -> Vec<C>
-where
-    A: Copy,
-    B: Copy,
-{
+fn zip_with<A: Copy + Sync, B: Copy + Sync, C: Send>(
+    a: &[A],
+    b: &[B],
+    f: impl Fn(A, B) -> C + Sync + Send,
+) -> Vec<C> {
     a.par_iter().zip(b).map(|(&a, &b)| f(a, b)).collect()
 }
