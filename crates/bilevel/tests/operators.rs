@@ -1,4 +1,5 @@
 //! Operators: exact adjoints, and the formulas that they stand for.
+#![allow(clippy::unwrap_used)] // the helpers make operators that are valid by construction
 
 use bilevel::Result;
 use bilevel::design::{CscMatrix, DenseMatrix};

@@ -1,4 +1,5 @@
 //! What one transform diagonalizes: spectra against dense matrices, and Tikhonov's problem against its normal equations.
+#![allow(clippy::unwrap_used)] // the helpers make operators that are valid by construction
 
 use bilevel::operator::{
     Basis, Boundary, CommonSpectrum, Composition, Convolution, Difference, Gradient, Identity, Kernel,
