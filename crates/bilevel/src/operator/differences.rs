@@ -8,7 +8,7 @@ use std::f64::consts::PI;
 use std::marker::PhantomData;
 
 use super::grid::Grid;
-use super::lines::{for_each_chunk, rows_per_chunk};
+use super::lines::for_each_row;
 use super::real::real;
 use super::spectrum::{Basis, Modes, Spectral};
 use super::{Boundary, LinearOperator, Real};
@@ -248,16 +248,7 @@ fn axes(grid: Grid) -> impl Iterator<Item = usize> {
 
 /// `work(number of the line, line)` for all lines of the last axis.
 fn lines<T: Real>(grid: Grid, out: &mut [T], work: impl Fn(usize, &mut [T]) + Sync + Send) {
-    let length = grid.extents()[2];
-    let at_once = rows_per_chunk(length);
-    for_each_chunk(
-        out,
-        at_once * length,
-        || (),
-        |(), chunk, out| {
-            out.chunks_exact_mut(length).enumerate().for_each(|(k, line)| work(chunk * at_once + k, line));
-        },
-    );
+    for_each_row(out, grid.extents()[2], work);
 }
 
 /// out_i = before·x̃_{i−1} + here·x_i + behind·x̃_{i+1}, but for what `ends` adds at the first and the last sample.

@@ -37,6 +37,23 @@ pub(super) fn rows_per_chunk(row: usize) -> usize {
     (2048 / row.max(1)).max(BLOCK)
 }
 
+/// `work(number of the row, row)` for all rows of a length.
+pub(super) fn for_each_row<T: Send>(
+    out: &mut [T],
+    length: usize,
+    work: impl Fn(usize, &mut [T]) + Sync + Send,
+) {
+    let at_once = rows_per_chunk(length);
+    for_each_chunk(
+        out,
+        at_once * length,
+        || (),
+        |(), chunk, out| {
+            out.chunks_exact_mut(length).enumerate().for_each(|(k, row)| work(chunk * at_once + k, row));
+        },
+    );
+}
+
 /// The same number of matrices one after another, each to be transposed; then there are lines of a length to transform.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Turn {

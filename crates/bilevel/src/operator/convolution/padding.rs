@@ -1,6 +1,6 @@
 //! A grid continued beyond its edges, to a size on which a periodic convolution does no harm.
 
-use crate::operator::lines::{for_each_chunk, rows_per_chunk};
+use crate::operator::lines::for_each_row;
 use crate::operator::{Boundary, Real};
 
 /// Where each sample of a longer periodic grid comes from. Sample i of the image is sample i of the long grid; what lies before it is at the end.
@@ -95,24 +95,12 @@ impl Padding {
     }
 
     fn long_rows<T: Real>(&self, long: &mut [T], work: impl Fn(usize, &mut [T]) + Sync + Send) {
-        each_row(long, self.padded[2], work);
+        for_each_row(long, self.padded[2], work);
     }
 
     fn rows<T: Real>(&self, out: &mut [T], work: impl Fn(usize, &mut [T]) + Sync + Send) {
-        each_row(out, self.extents[2], work);
+        for_each_row(out, self.extents[2], work);
     }
-}
-
-fn each_row<T: Real>(out: &mut [T], length: usize, work: impl Fn(usize, &mut [T]) + Sync + Send) {
-    let at_once = rows_per_chunk(length);
-    for_each_chunk(
-        out,
-        at_once * length,
-        || (),
-        |(), chunk, out| {
-            out.chunks_exact_mut(length).enumerate().for_each(|(k, row)| work(chunk * at_once + k, row));
-        },
-    );
 }
 
 /// The samples at the places of one long axis. With (before, behind) samples of the kernel before and behind its centre, sample i of the convolution
