@@ -44,6 +44,8 @@ mod lines;
 mod pool;
 mod real;
 mod spectrum;
+mod radon;
+mod travel_time;
 
 pub use algebra::{
     BlockDiagonal, Composition, Diagonal, Identity, Mask, MatrixOperator, Scaled, Stack, Sum, Transpose,
@@ -57,6 +59,8 @@ pub use grid::Grid;
 pub use kernels::Kernel;
 pub use real::Real;
 pub use spectrum::{Basis, CommonSpectrum, Modes, Spectral};
+pub use radon::{ParallelBeam, Radon};
+pub use travel_time::{CellGrid, Ray, TravelTime};
 
 use crate::kernel::Element;
 use crate::{Error, Result};
