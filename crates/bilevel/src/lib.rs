@@ -9,6 +9,7 @@ pub mod design;
 mod error;
 pub mod fit;
 pub mod hypergradient;
+pub mod inverse;
 pub mod kernel;
 pub mod loss;
 pub mod lower;

@@ -1,0 +1,3 @@
+//! Inverse problems: Tikhonov regularization and its relatives, with λ chosen from the data.
+
+pub mod krylov;
