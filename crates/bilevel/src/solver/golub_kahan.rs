@@ -134,7 +134,8 @@ impl<A: LinearOperator> GolubKahan<A> {
         }
         std::mem::swap(&mut self.right, &mut self.back);
         let norm = normalize(&mut self.right);
-        let alpha = self.negligible_is_zero(norm);
+        let complete = self.is_complete(self.size(), self.right.len());
+        let alpha = if complete { 0.0 } else { self.negligible_is_zero(norm) };
         self.alphas.push(alpha);
         self.products += 2;
         self.exhausted = alpha == 0.0;
@@ -145,12 +146,18 @@ impl<A: LinearOperator> GolubKahan<A> {
     fn advance_left(&mut self) -> f64 {
         std::mem::swap(&mut self.left, &mut self.image);
         let norm = normalize(&mut self.left);
-        let beta = self.negligible_is_zero(norm);
+        let complete = self.is_complete(self.size() + 1, self.left.len());
+        let beta = if complete { 0.0 } else { self.negligible_is_zero(norm) };
         if beta == 0.0 {
             self.left.fill(0.0);
         }
         self.betas.push(beta);
         beta
+    }
+
+    /// Orthogonal vectors, as many as the space has dimensions, leave no further direction but rounding.
+    fn is_complete(&self, vectors: usize, dimension: usize) -> bool {
+        self.reorthogonalization != Reorthogonalization::None && vectors == dimension
     }
 
     fn negligible_is_zero(&mut self, norm: f64) -> f64 {
