@@ -93,9 +93,9 @@ fn ridge(a: &Dense, lambda: f64, right: &[f64]) -> Vec<f64> {
     dense_solve(&a.0, &[(lambda, &Mat::identity(a.n_columns(), a.n_columns()))], right)
 }
 
-/// The λ at which a function with one minimum is least, by golden section on a bracket in ln λ and one parabola through the end.
+/// The λ at which a function with one minimum is least, by bisection of its slope between two ln λ.
 fn minimizer(criterion: impl Fn(f64) -> f64, mut low: f64, mut high: f64) -> f64 {
-    // The slope by differences is zero at the minimum: bisection tells it more sharply than values do.
+    // Values are flat at the minimum; differences tell it more sharply.
     let slope = |t: f64| criterion((t + 1e-4).exp()) - criterion((t - 1e-4).exp());
     for _ in 0..60 {
         let middle = 0.5 * (low + high);
@@ -240,9 +240,9 @@ fn a_small_space_cannot_count_degrees_of_freedom_and_sign_vectors_can() {
     let exact = minimizer(dense_gcv(&a, &b), -14.0, 2.0);
     let settings = HybridSettings { max_steps: 45, tolerance: 0.0, ..Default::default() };
     let counted = |freedom| hybrid(&a, &b, &Rule::Gcv(freedom), &settings).unwrap();
-    let stochastic = counted(Freedom::Stochastic { probes: 4, seed: 0 });
+    let stochastic = counted(Freedom::Stochastic { probes: 12, seed: 0 });
     assert_eq!((stochastic.edge, stochastic.end), (None, HybridEnd::OutOfSteps));
-    assert!((stochastic.lambda / exact).ln().abs() < 0.2, "{} against {exact}", stochastic.lambda);
+    assert!((stochastic.lambda / exact).ln().abs() < 0.25, "{} against {exact}", stochastic.lambda);
     let projected = counted(Freedom::Projected);
     assert!(projected.lambda < 0.5 * exact, "{} against {exact}", projected.lambda);
 }

@@ -15,11 +15,15 @@ use crate::solver::{GolubKahan, Reorthogonalization, signs};
 /// minimum.
 const SETTLED: f64 = 1e-3;
 
+/// A λ of at least this fraction of one that has settled needs no further step.
+const SAME_LAMBDA: f64 = 0.5;
+
 /// The probes, and what is known from them.
 pub(super) struct StochasticFreedom<A> {
     probes: Vec<GolubKahan<A>>,
     projected: Vec<Projected>,
-    settled: bool,
+    /// The smallest λ at which the quadrature has settled; for larger ones it is better still.
+    settled_from: f64,
 }
 
 impl<A: LinearOperator + Copy> StochasticFreedom<A> {
@@ -30,27 +34,27 @@ impl<A: LinearOperator + Copy> StochasticFreedom<A> {
             GolubKahan::new(operator, &z, Reorthogonalization::None)
         };
         let probes: Vec<_> = (0..probes).map(start).collect::<Result<_>>()?;
-        let mut started = Self { probes, projected: Vec::new(), settled: false };
+        let mut started = Self { probes, projected: Vec::new(), settled_from: f64::INFINITY };
         started.decompose()?;
         Ok(started)
     }
 
-    /// A step of every probe until the degrees of freedom at λ have settled; to be called again when λ has moved.
+    /// Steps of every probe, to at most `max_steps`, until the degrees of freedom at λ have settled; to be called again when λ has moved.
     pub(super) fn settle(&mut self, lambda: f64, max_steps: usize) -> Result<()> {
         let n = self.probes.first().map_or(0.0, |probe| probe.operator().n_rows() as f64);
-        loop {
+        let mut grown = true;
+        while grown && lambda < SAME_LAMBDA * self.settled_from {
             let before = self.value(lambda).0;
-            let mut grown = false;
+            grown = false;
             for probe in self.probes.iter_mut().filter(|probe| probe.size() < max_steps) {
                 grown |= probe.extend()?;
             }
             self.decompose()?;
-            let change = (self.value(lambda).0 - before).abs();
-            self.settled = change <= SETTLED * (n - before).max(0.0);
-            if !grown || self.settled {
-                return Ok(());
+            if grown && (self.value(lambda).0 - before).abs() <= SETTLED * (n - before).max(0.0) {
+                self.settled_from = lambda;
             }
         }
+        Ok(())
     }
 
     fn decompose(&mut self) -> Result<()> {

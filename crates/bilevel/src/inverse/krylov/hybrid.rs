@@ -12,7 +12,7 @@ const GROWTH: f64 = 0.125;
 /// When the space is large enough.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct HybridSettings {
-    /// Largest ‖Aᵀ(b − Ax) − λx‖ at the chosen λ relative to x = 0. Default 1e-4.
+    /// Largest ‖Aᵀ(b − Ax) − λx‖ at the chosen λ relative to x = 0, once the space has singular values below √λ. Default 1e-4.
     pub tolerance: f64,
     /// Largest change of ln λ since λ was chosen last. Default 0.01.
     pub lambda_tolerance: f64,
@@ -130,7 +130,7 @@ pub fn hybrid(
         let choice = space.choose()?;
         let settled = history.last().is_some_and(|(_, before)| {
             (choice.lambda / before).ln().abs() <= settings.lambda_tolerance
-                && space.relative_gradient(choice.lambda) <= settings.tolerance
+                && space.is_accurate(choice.lambda, settings.tolerance)
         });
         history.push((space.size(), choice.lambda));
         let end = match () {

@@ -146,6 +146,16 @@ impl<'a> HybridSpace<'a> {
         if at_zero > 0.0 { self.gradient_norm(lambda) / at_zero } else { 0.0 }
     }
 
+    /// Whether x(λ) is as exact as asked. A small gradient alone does not say so: where λ lies below all singular values of a small space, it is the
+    /// space that regularizes, every smaller λ looks the same, and a criterion has its minimum on the lower edge. The space must then go on,
+    /// unless the error itself is proven to be small.
+    pub(super) fn is_accurate(&self, lambda: f64, tolerance: f64) -> bool {
+        let smallest = self.projected.sigma.last().copied().unwrap_or(f64::INFINITY);
+        let reaches = smallest * smallest <= lambda;
+        (reaches && self.relative_gradient(lambda) <= tolerance)
+            || self.error_bound(lambda) <= tolerance * self.norm(lambda)
+    }
+
     fn gradient_norm(&self, lambda: f64) -> f64 {
         if self.size() == 0 {
             return self.bidiagonal.alphas()[0] * self.bidiagonal.betas()[0];
@@ -254,8 +264,9 @@ impl<'a> HybridSpace<'a> {
             }
             Rule::Gcv(Freedom::Stochastic { .. }) => {
                 let first = minimize(range, self.criterion());
+                let size = self.size();
                 if let Some(freedom) = &mut self.freedom {
-                    freedom.settle(first.lambda, self.settings.max_steps)?;
+                    freedom.settle(first.lambda, size)?;
                 }
                 Ok(minimize(range, self.criterion()))
             }
