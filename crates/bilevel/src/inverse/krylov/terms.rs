@@ -112,7 +112,7 @@ impl<'a> TikhonovTerms<'a> {
     ) -> Result<Self> {
         check_right_side(b, operator.n_rows())?;
         let size = operator.n_columns();
-        for (k, term) in terms.iter().enumerate().filter(|(_, term)| term.n_columns() != size) {
+        if let Some((k, term)) = terms.iter().enumerate().find(|(_, term)| term.n_columns() != size) {
             let found = format!("{} columns", term.n_columns());
             return Err(Error::data(format!("regularizer {k}"), found, format!("{size} columns")));
         }
