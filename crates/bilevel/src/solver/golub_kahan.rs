@@ -1,6 +1,8 @@
 //! Golub–Kahan bidiagonalization: A V_k = U_{k+1} B_k with B_k lower bidiagonal, from u₁ = b/‖b‖, one product with A and one with Aᵀ a step.
 //!
-//!     β₁u₁ = b,  α₁v₁ = Aᵀu₁,   β_{k+1}u_{k+1} = A v_k − α_k u_k,   α_{k+1}v_{k+1} = Aᵀu_{k+1} − β_{k+1}v_k
+//! ```text
+//! β₁u₁ = b,  α₁v₁ = Aᵀu₁,   β_{k+1}u_{k+1} = A v_k − α_k u_k,   α_{k+1}v_{k+1} = Aᵀu_{k+1} − β_{k+1}v_k
+//! ```
 //!
 //! In floating point the vectors lose their orthogonality, and B_k shows singular values of A again that it has shown already: harmless for a
 //! solution, wrong for anything that counts singular values. Orthogonal right vectors keep the left ones nearly so.

@@ -23,9 +23,9 @@ const NORM_MARGIN: f64 = 1.1;
 /// let radon = Radon::new(&ParallelBeam::half_turn(8, 8, 12))?;
 /// let b = radon.apply(&[1.0; 64])?;
 /// let mut space = HybridSpace::new(&radon, &b, Rule::HoldOut(vec![3, 40, 70]), HybridSettings::default())?;
-/// space.grow(30)?;
-/// let slope = space.slope(0.5)?;
-/// assert!(slope.error_bound.is_some_and(|bound| bound < 1e-3 * slope.slope.abs()));
+/// space.grow(60)?;
+/// let slope = space.slope(5.0)?;
+/// assert!(slope.error_bound.is_some_and(|bound| bound < 1e-6 * slope.slope.abs()));
 /// # Ok::<(), bilevel::Error>(())
 /// ```
 pub struct HybridSpace<'a> {

@@ -2,7 +2,9 @@
 //!
 //! The part W of x is not penalized, so that c is the least-squares fit of what L⁻z leaves: with AW = QR,
 //!
-//!     min over z of ½‖(I − QQᵀ)(A L⁻z − b)‖² + (λ/2)‖z‖²,   c = R⁻¹Qᵀ(b − A L⁻z)
+//! ```text
+//! min over z of ½‖(I − QQᵀ)(A L⁻z − b)‖² + (λ/2)‖z‖²,   c = R⁻¹Qᵀ(b − A L⁻z)
+//! ```
 //!
 //! Source: Eldén, "A weighted pseudoinverse, generalized singular values, and constrained least squares problems", BIT 22 (1982).
 
