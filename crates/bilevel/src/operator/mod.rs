@@ -46,6 +46,7 @@ mod real;
 mod spectrum;
 mod radon;
 mod travel_time;
+pub mod wavelet;
 
 pub use algebra::{
     BlockDiagonal, Composition, Diagonal, Identity, Mask, MatrixOperator, Scaled, Stack, Sum, Transpose,
