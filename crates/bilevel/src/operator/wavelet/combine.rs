@@ -12,7 +12,7 @@ const BLOCK: usize = 16;
 
 /// out_n = Σ_m taps[m][n]·rows[m] for each of N outputs; all rows and outputs have the same length.
 #[inline]
-pub(super) fn combine<T: Real, const N: usize>(rows: &[&[T]], taps: &[[T; N]], out: [&mut [T]; N]) {
+pub(crate) fn combine<T: Real, const N: usize>(rows: &[&[T]], taps: &[[T; N]], out: [&mut [T]; N]) {
     Arch::new().dispatch(Combine { rows, taps, out });
 }
 

@@ -36,6 +36,7 @@ mod transform;
 
 use std::ops::{Add, AddAssign, Mul, Range};
 
+pub(crate) use combine::combine;
 pub use family::{Family, Wavelet};
 pub use stationary::StationaryTransform;
 pub use transform::{WaveletSynthesis, WaveletTransform};

@@ -84,14 +84,22 @@ impl StationaryTransform {
         Filters { taps, spacing: 1 << (level - 1), shape: self.shape }
     }
 
+    /// The factor along `axis` of the atoms of a subband, which are products of one for each axis: what an impulse becomes in the low or the
+    /// high half of `level`.
+    pub(crate) fn atom(&self, axis: usize, level: usize, high: bool) -> Vec<f64> {
+        let n = self.shape[axis];
+        let (mut current, mut low_half, mut high_half) = (vec![0.0; n], vec![0.0; n], vec![0.0; n]);
+        current[0] = 1.0;
+        for finer in 1..=level {
+            let filters = Filters { shape: [1, n], ..self.filters(finer) };
+            filters.analyze_lines(&current, &mut low_half, &mut high_half);
+            std::mem::swap(&mut current, if high && finer == level { &mut high_half } else { &mut low_half });
+        }
+        current
+    }
+
     /// Splits the approximation `x` of a plane into that of the next `level` and its three details.
-    pub(crate) fn split_image<T: Real>(
-        &self,
-        level: usize,
-        x: &[T],
-        out: [&mut [T]; 4],
-        scratch: &mut Vec<T>,
-    ) {
+    fn split_image<T: Real>(&self, level: usize, x: &[T], out: [&mut [T]; 4], scratch: &mut Vec<T>) {
         let filters = self.filters(level);
         scratch.resize(2 * x.len(), T::default());
         let (low, high) = scratch.split_at_mut(x.len());
@@ -102,13 +110,7 @@ impl StationaryTransform {
     }
 
     /// The transpose of [`Self::split_image`].
-    pub(crate) fn merge_image<T: Real>(
-        &self,
-        level: usize,
-        subbands: [&[T]; 4],
-        x: &mut [T],
-        scratch: &mut Vec<T>,
-    ) {
+    fn merge_image<T: Real>(&self, level: usize, subbands: [&[T]; 4], x: &mut [T], scratch: &mut Vec<T>) {
         let filters = self.filters(level);
         scratch.resize(2 * x.len(), T::default());
         let (low, high) = scratch.split_at_mut(x.len());
