@@ -1,9 +1,11 @@
 //! Criteria: what the upper level measures at a lower-level solution, through its linear predictor.
 
 mod multinomial_loss;
+mod supervised;
 mod validation_loss;
 
 pub use multinomial_loss::MultinomialLoss;
+pub use supervised::SupervisedError;
 pub use validation_loss::ValidationLoss;
 
 /// A measure of a lower-level solution, with the derivative that the adjoint needs.

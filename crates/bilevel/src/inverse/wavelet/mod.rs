@@ -4,6 +4,8 @@
 //! estimate (SURE) in each subband are the base line; shrinking each coefficient by the energy of its neighbours, with a window and a factor
 //! chosen for each subband by SURE, is the default and about 0.7 dB better.
 //!
+//! [`WaveletRestoration`] is the lower level for any operator, whose weights `objective::SplitObjective` and an outer method learn.
+//!
 //! # Example
 //! ```
 //! use bilevel::inverse::wavelet::{WaveletDenoising, denoise_wavelet};
@@ -19,7 +21,11 @@
 mod denoise;
 mod neighbourhood;
 mod noise;
+mod restoration;
+mod sure;
 mod threshold;
 
 pub use denoise::{Denoised, Redundancy, Rule, Shrinkage, SubbandChoice, WaveletDenoising, denoise_wavelet};
 pub use noise::estimate_noise;
+pub use restoration::{WaveletFrame, WaveletRestoration, WeightPer};
+pub use sure::{SureHalf, monte_carlo_sure};
