@@ -1,6 +1,4 @@
-//! Inverse problems: Tikhonov regularization and its relatives, with λ chosen from the data.
+//! Inverse problems: images, signals and simulations restored with learned regularization.
 
 pub mod krylov;
-//! Inverse problems: images and signals restored with learned regularization.
-
 pub mod wavelet;

@@ -42,9 +42,9 @@ mod grid;
 mod kernels;
 mod lines;
 mod pool;
+mod radon;
 mod real;
 mod spectrum;
-mod radon;
 mod travel_time;
 pub mod wavelet;
 
@@ -58,9 +58,9 @@ pub use differences::{Difference, Gradient, Laplacian, Order};
 pub use dot_test::dot_test;
 pub use grid::Grid;
 pub use kernels::Kernel;
+pub use radon::{ParallelBeam, Radon};
 pub use real::Real;
 pub use spectrum::{Basis, CommonSpectrum, Modes, Spectral};
-pub use radon::{ParallelBeam, Radon};
 pub use travel_time::{CellGrid, Ray, TravelTime};
 
 use crate::kernel::Element;
