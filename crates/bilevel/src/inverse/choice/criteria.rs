@@ -186,3 +186,64 @@ impl At<'_> {
         sum.into()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Component;
+    use super::*;
+
+    /// Decaying gains, one free component, data outside the range.
+    fn problem() -> DiagonalProblem {
+        let component = |k: u32| Component {
+            gain: 0.5_f64.powi(k as i32),
+            penalty: if k == 0 { 0.0 } else { 1.0 + 0.1 * f64::from(k) },
+            energy: (1.0 + f64::from(k * k % 7)) * 0.7_f64.powi(k as i32),
+            multiplicity: 1.0 + f64::from(k % 2),
+            norm: 1.0,
+        };
+        DiagonalProblem::new((0..12).map(component).collect(), 0.3, 30).unwrap()
+    }
+
+    #[test]
+    fn the_slopes_of_all_criteria_are_differences_of_their_values() {
+        let (problem, step) = (problem(), 1e-5);
+        for rule in [
+            Rule::Gcv,
+            Rule::modified_gcv(),
+            Rule::robust_gcv(),
+            Rule::strong_robust_gcv(),
+            Rule::Sure { sigma: 0.2 },
+            Rule::Gsure { sigma: 0.2 },
+            Rule::Evidence { sigma: None },
+            Rule::Evidence { sigma: Some(0.2) },
+            Rule::Discrepancy { sigma: 0.2, safety: 1.1 },
+            Rule::LCurve,
+            Rule::QuasiOptimality,
+        ] {
+            for t in [-6.0_f64, -2.0, 0.5] {
+                let at = |t: f64| problem.criterion(&rule, t.exp()).unwrap();
+                let difference = (at(t + step).value - at(t - step).value) / (2.0 * step);
+                let scale = at(t).value.abs().max(difference.abs());
+                let error = (at(t).slope - difference).abs() / scale;
+                assert!(error < 1e-8, "{} at {t}: {} and {difference}", rule.name(), at(t).slope);
+            }
+        }
+    }
+
+    #[test]
+    fn robust_and_modified_gcv_without_their_parameter_are_gcv() {
+        let problem = problem();
+        let gcv = problem.criterion(&Rule::Gcv, 0.1).unwrap();
+        for rule in [
+            Rule::RobustGcv { gamma: 1.0 },
+            Rule::StrongRobustGcv { gamma: 1.0 },
+            Rule::ModifiedGcv { factor: 1.0 },
+        ] {
+            approx::assert_relative_eq!(
+                problem.criterion(&rule, 0.1).unwrap().value,
+                gcv.value,
+                max_relative = 1e-14
+            );
+        }
+    }
+}

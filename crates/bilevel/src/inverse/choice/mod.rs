@@ -65,6 +65,17 @@ pub trait SpectralProblem: Sync {
     }
 }
 
+/// A problem whose vectors nobody asks for: choices have the right λ, and an empty x.
+impl SpectralProblem for DiagonalProblem {
+    fn diagonal(&self) -> &DiagonalProblem {
+        self
+    }
+
+    fn combine(&self, _factors: &[f64]) -> Vec<f64> {
+        Vec::new()
+    }
+}
+
 /// A point of a criterion's curve.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct CurvePoint {
@@ -182,7 +193,8 @@ pub fn choose<P: SpectralProblem + ?Sized>(problem: &P, rule: &Rule) -> Result<C
         of_small.map_or_else(|| exact(t), Ok)
     };
     let range = search_range(diagonal, rule);
-    let grid = search::grid(range.0, range.1);
+    let grid =
+        search::grid(range.0, range.1, if rule.needs_vectors() { search::SPARSE } else { search::DENSE });
     let sampled: Result<Vec<Point>> = grid.iter().map(|&t| Ok(Point { t, sample: coarse(t)? })).collect();
     let sampled = sampled?;
     let minima = match rule {

@@ -133,6 +133,11 @@ impl Rule {
         }
     }
 
+    /// Whether it looks at vectors, not only at sums over components.
+    pub(super) fn needs_vectors(&self) -> bool {
+        matches!(self, Self::Ncp | Self::Oracle { .. })
+    }
+
     /// Refuses parameters out of their range.
     pub(super) fn check(&self) -> Result<()> {
         let positive = |name: &'static str, value: f64| {

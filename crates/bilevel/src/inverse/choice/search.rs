@@ -4,7 +4,9 @@
 use super::criteria::Sample;
 
 /// Points of the grid for each unit of log λ.
-const DENSITY: f64 = 8.0;
+pub(super) const DENSE: f64 = 8.0;
+/// The same for criteria of vectors, which cost n times as much.
+pub(super) const SPARSE: f64 = 3.0;
 /// Fewest points of the grid.
 const FEWEST: usize = 64;
 /// Width in log λ to which a root is found.
@@ -19,9 +21,9 @@ pub(super) struct Point {
     pub sample: Sample,
 }
 
-/// t from `low` to `high`.
-pub(super) fn grid(low: f64, high: f64) -> Vec<f64> {
-    let n = FEWEST.max(((high - low) * DENSITY).ceil() as usize);
+/// t from `low` to `high`, so many for each unit.
+pub(super) fn grid(low: f64, high: f64, density: f64) -> Vec<f64> {
+    let n = FEWEST.max(((high - low) * density).ceil() as usize);
     (0..=n).map(|k| low + (high - low) * k as f64 / n as f64).collect()
 }
 
@@ -48,7 +50,7 @@ pub(super) fn settle(
     (low, high): (f64, f64),
     slope: &impl Fn(f64) -> f64,
 ) -> ((f64, f64), (f64, f64)) {
-    let width = (bracket.1.t - bracket.0.t).max(1.0 / DENSITY);
+    let width = (bracket.1.t - bracket.0.t).max(1.0 / DENSE);
     let (mut a, mut b) = (bracket.0.t, bracket.1.t);
     let (mut at_a, mut at_b) = (slope(a), slope(b));
     while at_a >= 0.0 && a > low {
