@@ -2,6 +2,7 @@
 
 mod anchor;
 mod classification;
+mod criteria;
 mod degenerate;
 mod real;
 mod regression;
@@ -26,6 +27,7 @@ pub const EXPERIMENTS: &[Experiment] = &[
     real::EXPERIMENT,
     anchor::EXPERIMENT,
     smoothing::EXPERIMENT,
+    criteria::EXPERIMENT,
 ];
 
 /// The experiment of that name.
