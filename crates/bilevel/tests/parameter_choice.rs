@@ -292,7 +292,7 @@ fn a_large_diagonal_problem_has_the_minimum_of_its_criterion() {
         let energy = gain * (-20.0 * frequency).exp() + 1e-4 * (0.2 + f64::from(k * 7919 % 1000) / 625.0);
         Component { gain, penalty: 1.0, energy, multiplicity: 1.0, norm: 1.0 }
     };
-    let problem = DiagonalProblem::new((0..n).map(component).collect(), 0.0, n as usize).unwrap();
+    let problem = DiagonalProblem::new((0..n).map(component), 0.0, n as usize).unwrap();
     let choice = choose(&problem, &Rule::Gcv).unwrap();
     let gcv = |t: f64| {
         let freedom = problem.degrees_of_freedom(t.exp());

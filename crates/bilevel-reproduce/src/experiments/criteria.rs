@@ -122,8 +122,8 @@ fn cross_validated(a: &DenseMatrix<f64>, b: &[f64]) -> Result<f64> {
         let held_out: Vec<usize> = (fold * m / FOLDS..(fold + 1) * m / FOLDS).collect();
         let kept: Vec<usize> = (0..m).filter(|i| !held_out.contains(i)).collect();
         let pick = |rows: &[usize]| -> Vec<f64> { rows.iter().map(|&i| b[i]).collect() };
-        let form = StandardForm::new(&a.select_rows(&kept)?, &pick(&kept), None)?;
-        folds.push((form, a.select_rows(&held_out)?, pick(&held_out)));
+        let form = StandardForm::new(&rows_of(a, &kept)?, &pick(&kept), None)?;
+        folds.push((form, rows_of(a, &held_out)?, pick(&held_out)));
     }
     Ok(smallest(|t| {
         let errors = folds.iter().map(|(form, rows, targets)| {
@@ -133,6 +133,11 @@ fn cross_validated(a: &DenseMatrix<f64>, b: &[f64]) -> Result<f64> {
         });
         errors.sum()
     }))
+}
+
+fn rows_of(a: &DenseMatrix<f64>, rows: &[usize]) -> Result<DenseMatrix<f64>> {
+    let column = |j: usize| rows.iter().map(move |&i| a.column(j)[i]);
+    DenseMatrix::new(rows.len(), a.n_columns(), (0..a.n_columns()).flat_map(column).collect())
 }
 
 /// The minimizer around log σ²: a grid, then a golden section.

@@ -136,9 +136,10 @@ impl At<'_> {
     /// (n−k)/2 log 2πσ² + (ρ + λ‖Lx‖²)/(2σ²) + ½Σ log(1 + g/(λl)) + ½Σ_free log g, where ρ + λ‖Lx‖² = Σ (1−f)|β|² + outside.
     fn evidence(&self, sigma: Option<f64>) -> Sample {
         let [misfit, volume] = self.problem.sums(self.lambda, |line, f: &Filter<2>| {
-            let log_ratio = match line.penalty > 0.0 {
-                true => Jet([(line.gain / (self.lambda * line.penalty)).ln_1p(), -f.kept.value()]),
-                false => Jet::constant(line.gain.ln()),
+            let log_ratio = if line.penalty > 0.0 {
+                Jet([(line.gain / (self.lambda * line.penalty)).ln_1p(), -f.kept.value()])
+            } else {
+                Jet::constant(line.gain.ln())
             };
             [f.lost.scaled(line.energy), log_ratio.scaled(0.5 * line.multiplicity)]
         });
@@ -201,7 +202,7 @@ mod tests {
             multiplicity: 1.0 + f64::from(k % 2),
             norm: 1.0,
         };
-        DiagonalProblem::new((0..12).map(component).collect(), 0.3, 30).unwrap()
+        DiagonalProblem::new((0..12).map(component), 0.3, 30).unwrap()
     }
 
     #[test]

@@ -48,6 +48,29 @@ pub(super) struct Line {
     pub norm_multiplicity: f64,
 }
 
+const NUMBERS: &str = "finite numbers that are not negative";
+
+impl Line {
+    /// Component `i`, counted from 0.
+    fn new(i: usize, c: &Component) -> Result<Self> {
+        let numbers = [c.gain, c.penalty, c.energy, c.multiplicity, c.norm];
+        if !numbers.iter().all(|v| v.is_finite() && *v >= 0.0) {
+            return Err(Error::data(format!("component {}", i + 1), format!("{c:?}"), NUMBERS));
+        }
+        if c.gain == 0.0 && c.penalty == 0.0 {
+            return Err(null_space(format!("component {} of both is zero", i + 1)));
+        }
+        Ok(Self {
+            gain: c.gain,
+            penalty: c.penalty,
+            energy: c.energy,
+            multiplicity: c.multiplicity,
+            norm_energy: c.norm * c.energy,
+            norm_multiplicity: c.norm * c.multiplicity,
+        })
+    }
+}
+
 /// A Tikhonov problem in coordinates in which it is diagonal.
 #[derive(Debug, Clone)]
 pub struct DiagonalProblem {
@@ -98,25 +121,17 @@ impl DiagonalProblem {
     /// # Errors
     /// [`Error::InvalidData`] if there is no component, a number is negative or not finite, the penalty or the operator vanishes, or both vanish on
     /// one component: there the solution would not be determined.
-    pub fn new(components: Vec<Component>, outside: f64, n_data: usize) -> Result<Self> {
-        let expected = "finite numbers that are not negative";
+    pub fn new(components: impl IntoIterator<Item = Component>, outside: f64, n_data: usize) -> Result<Self> {
         if !(outside.is_finite() && outside >= 0.0) {
             return Err(Error::data(
                 "squared norm of b outside the range of A",
                 outside.to_string(),
-                expected,
+                NUMBERS,
             ));
         }
-        for (i, c) in components.iter().enumerate() {
-            let numbers = [c.gain, c.penalty, c.energy, c.multiplicity, c.norm];
-            if !numbers.iter().all(|v| v.is_finite() && *v >= 0.0) {
-                return Err(Error::data(format!("component {}", i + 1), format!("{c:?}"), expected));
-            }
-            if c.gain == 0.0 && c.penalty == 0.0 {
-                return Err(null_space(format!("component {} of both is zero", i + 1)));
-            }
-        }
-        if !components.iter().any(|c| c.gain > 0.0 && c.penalty > 0.0) {
+        let lines: Vec<Line> =
+            components.into_iter().enumerate().map(|(i, c)| Line::new(i, &c)).collect::<Result<_>>()?;
+        if !lines.iter().any(|line| line.gain > 0.0 && line.penalty > 0.0) {
             let found = "no direction that both see";
             return Err(Error::data(
                 "A and L",
@@ -124,15 +139,7 @@ impl DiagonalProblem {
                 "a direction in which λ weighs the data against the penalty",
             ));
         }
-        let line = |c: &Component| Line {
-            gain: c.gain,
-            penalty: c.penalty,
-            energy: c.energy,
-            multiplicity: c.multiplicity,
-            norm_energy: c.norm * c.energy,
-            norm_multiplicity: c.norm * c.multiplicity,
-        };
-        Ok(Self { lines: components.iter().map(line).collect(), outside, n_data: n_data as f64 })
+        Ok(Self { lines, outside, n_data: n_data as f64 })
     }
 
     /// Number of components.

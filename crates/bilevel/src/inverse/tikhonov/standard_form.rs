@@ -106,7 +106,7 @@ impl StandardForm {
             multiplicity: 1.0,
             norm: *penalty,
         };
-        let components = gains.iter().zip(&data).map(component).collect();
+        let components = gains.iter().zip(&data).map(component);
         // What lies outside the range is a difference: below its rounding it is none.
         let rounding = (b.len() as f64 * f64::EPSILON).powi(2) * dot(b, b);
         let of_outside = if b.len() <= gains.len() { 0.0 } else { dot(&outside, &outside) };
