@@ -285,9 +285,9 @@ fn lowest_first(
         brackets.retain(|pair| pair.0.t < pair.1.t);
     }
     let low_end = |pair: &(Point, Point)| pair.0.sample.value.min(pair.1.sample.value);
+    let least = brackets.iter().map(low_end).fold(f64::INFINITY, f64::min);
     let values = sampled.iter().map(|p| p.sample.value).filter(|v| v.is_finite());
-    let (least, most) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| (a.min(v), b.max(v)));
-    let limit = least + WORTH_REFINING * (most - least);
+    let limit = least + WORTH_REFINING * (values.fold(least, f64::max) - least);
     let mut found = Vec::new();
     for bracket in brackets.into_iter().filter(|pair| low_end(pair) <= limit) {
         let (a, b) = search::settle(bracket, range, &slope);
