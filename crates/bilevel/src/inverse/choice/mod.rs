@@ -10,6 +10,7 @@
 //! | `vectors.rs` | the rules that need vectors: periodogram of the residual, oracle |
 //! | `search.rs` | global minimum: grid, then the roots of the derivative |
 //! | `consensus.rs` | all rules beside each other |
+//! | `stochastic.rs` | degrees of freedom and log-determinants of large problems, by random probes |
 //!
 //! # Example
 //! ```
@@ -31,6 +32,7 @@ mod diagonal;
 mod jet;
 mod rule;
 mod search;
+mod stochastic;
 mod vectors;
 
 use crate::design::DenseMatrix;
@@ -45,6 +47,7 @@ pub use consensus::{Agreement, Consensus, consensus};
 pub(crate) use diagonal::null_space;
 pub use diagonal::{Component, DiagonalProblem};
 pub use rule::Rule;
+pub use stochastic::{Estimate, ProbeSettings, ProbedSpectrum};
 
 /// A Tikhonov problem that can be diagonalized: its criteria, and its vectors where they are wanted.
 pub trait SpectralProblem: Sync {
