@@ -1,4 +1,5 @@
 //! Wavelet transforms: the coefficients of PyWavelets, true adjoints, inverses, tight frames.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use bilevel::operator::wavelet::{Extension, StationaryTransform, WaveletTransform};
 use bilevel::operator::{LinearOperator, dot_test};
