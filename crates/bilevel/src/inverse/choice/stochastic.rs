@@ -51,7 +51,7 @@ impl ProbedSpectrum {
     /// ```
     /// use bilevel::inverse::choice::{ProbeSettings, ProbedSpectrum};
     /// use bilevel::operator::{Identity, Scaled};
-    /// let double = Scaled::new(2.0, Identity::new(100));
+    /// let double = Scaled::new(2.0, Identity::new(100))?;
     /// let spectrum = ProbedSpectrum::new(&double, ProbeSettings::default())?;
     /// assert!((spectrum.degrees_of_freedom(2.0)?.value - 50.0).abs() < 1e-9);
     /// # Ok::<(), bilevel::Error>(())
@@ -108,8 +108,8 @@ mod tests {
     fn degrees_of_freedom_and_log_determinant_are_within_two_percent() {
         // The one-dimensional Laplacian: eigenvalues 4 sin²(πk/2(n+1)).
         let n = 2000;
-        let minus_laplacian =
-            Scaled::new(-1.0, Difference::<f64>::new(&[n], 0, Order::Second, Boundary::Zero).unwrap());
+        let laplacian = Difference::<f64>::new(&[n], 0, Order::Second, Boundary::Zero).unwrap();
+        let minus_laplacian = Scaled::new(-1.0, laplacian).unwrap();
         let spectrum = ProbedSpectrum::new(&minus_laplacian, ProbeSettings::default()).unwrap();
         let angle = |k: usize| std::f64::consts::PI * k as f64 / (2 * (n + 1)) as f64;
         let eigenvalues: Vec<f64> = (1..=n).map(|k| 4.0 * angle(k).sin().powi(2)).collect();
