@@ -19,6 +19,7 @@ pub mod outer;
 pub mod parametrization;
 pub mod penalty;
 mod serde_float;
+pub mod smooth;
 pub mod solver;
 
 pub use error::{Error, Result};

@@ -11,6 +11,7 @@ mod implicit;
 mod partition;
 mod reduced;
 mod selection;
+pub mod smooth;
 mod solve;
 mod system;
 mod tangent;
