@@ -2,15 +2,18 @@
 //!
 //! ```text
 //! z = y + β_k (y − y⁻)                          (momentum; z = y without it)
-//! w = z − s_k (∇_yF_k(x, λ) + ω_k x)            x = z (Nesterov) or y (heavy ball)
+//! w = z − s_k D (∇_yF_k(x, λ) + ω_k x)          x = z (Nesterov) or y (heavy ball); D = I, or diag of learned scales
 //! y⁺ = P_{s_k}(w, λ)                            (a prox; y⁺ = w without it)
 //! ```
 //!
 //! F_k is F, or the recorded mini-batch of step k. s_k, β_k and the weight decay ω_k are [`Rate`]s: numbers, schedules, or hyperparameters. For one
-//! plain step ∂y⁺/∂s = −∇_yF, which is what learns a step size.
+//! plain step ∂y⁺/∂s = −∇_yF, which is what learns a step size. D holds one scale for each layer of coefficients; with a layer for each coefficient it is a
+//! learned diagonal preconditioner.
 //!
 //! Sources: Polyak (1964); Nesterov (1983); Beck, Teboulle, "A fast iterative shrinkage-thresholding algorithm" (2009); for learned rates,
 //! Maclaurin, Duvenaud, Adams, "Gradient-based hyperparameter optimization through reversible learning" (2015).
+
+use std::ops::Range;
 
 use super::prox::Prox;
 use super::{IterationMap, Rate, SmoothProblem};
@@ -94,7 +97,15 @@ pub struct Descent<'a> {
     step: Rate,
     momentum: Option<Momentum>,
     weight_decay: Option<Rate>,
+    layers: Option<Layers>,
     prox: Option<&'a dyn Prox>,
+}
+
+/// D: coefficient j has the scale `hyper[scales.start + of[j]]`.
+#[derive(Debug, Clone)]
+struct Layers {
+    of: Vec<usize>,
+    scales: Range<usize>,
 }
 
 impl<'a> Descent<'a> {
@@ -120,6 +131,7 @@ impl<'a> Descent<'a> {
             step,
             momentum: None,
             weight_decay: None,
+            layers: None,
             prox: None,
         })
     }
@@ -141,6 +153,22 @@ impl<'a> Descent<'a> {
     pub fn with_weight_decay(mut self, rate: Rate) -> Result<Self> {
         rate.check("weight_decay")?;
         self.weight_decay = Some(rate);
+        Ok(self)
+    }
+
+    /// With learned scales of the steps, entries `scales` of the hyperparameters: one for each layer, `of[j]` being the layer of coefficient j (from 0).
+    ///
+    /// # Errors
+    /// [`Error::InvalidData`] if `of` has not one entry for each coefficient, or names a layer without a scale.
+    pub fn with_layers(mut self, of: Vec<usize>, scales: Range<usize>) -> Result<Self> {
+        if of.len() != self.coefficients || of.iter().any(|layer| *layer >= scales.len()) {
+            return Err(Error::data(
+                "layers of the coefficients",
+                format!("{} entries, the largest {:?}", of.len(), of.iter().max()),
+                format!("{} entries below {}", self.coefficients, scales.len()),
+            ));
+        }
+        self.layers = Some(Layers { of, scales });
         Ok(self)
     }
 
@@ -169,6 +197,13 @@ impl<'a> Descent<'a> {
         }
     }
 
+    /// v ← D v, with D from these entries.
+    fn scale(&self, hyper: &[f64], v: &mut [f64]) {
+        if let Some(Layers { of, scales }) = &self.layers {
+            v.iter_mut().zip(of).for_each(|(v, layer)| *v *= hyper[scales.start + layer]);
+        }
+    }
+
     fn is_nesterov(&self) -> bool {
         self.momentum.as_ref().is_some_and(|m| m.kind == MomentumKind::Nesterov)
     }
@@ -187,9 +222,11 @@ impl<'a> Descent<'a> {
         let mut gradient = vec![0.0; p];
         problem.gradient_into(&at, &hyper[..self.problem_hyperparameters], &mut gradient)?;
         axpy(rates.decay, &at, &mut gradient);
+        let mut scaled = gradient.clone();
+        self.scale(hyper, &mut scaled);
         let mut w = extrapolated;
-        axpy(-rates.step, &gradient, &mut w);
-        Ok(Forward { problem, rates, difference, at, gradient, w })
+        axpy(-rates.step, &scaled, &mut w);
+        Ok(Forward { problem, rates, difference, at, gradient, scaled, w })
     }
 
     /// H v + ω v.
@@ -218,6 +255,8 @@ struct Forward<'a> {
     at: Vec<f64>,
     /// ∇_yF + ωx.
     gradient: Vec<f64>,
+    /// D(∇_yF + ωx).
+    scaled: Vec<f64>,
     w: Vec<f64>,
 }
 
@@ -233,7 +272,10 @@ impl IterationMap for Descent<'_> {
     fn n_hyperparameters(&self) -> usize {
         let own = [Some(&self.step), self.momentum.as_ref().map(|m| &m.rate), self.weight_decay.as_ref()];
         let own = own.into_iter().flatten().map(Rate::end);
-        own.chain(self.prox.map(Prox::hyperparameters_end)).fold(self.problem_hyperparameters, usize::max)
+        let scales = self.layers.as_ref().map(|layers| layers.scales.end);
+        own.chain(scales)
+            .chain(self.prox.map(Prox::hyperparameters_end))
+            .fold(self.problem_hyperparameters, usize::max)
     }
 
     fn step_into(&self, k: usize, state: &[f64], hyper: &[f64], out: &mut [f64]) -> Result<()> {
@@ -265,15 +307,23 @@ impl IterationMap for Descent<'_> {
             axpy(moved.momentum, &forward.difference, &mut dw);
         }
         let dx = if self.is_nesterov() { dw.clone() } else { dy.to_vec() };
-        axpy(-rates.step, &self.curvature(&forward, hyper, &dx)?, &mut dw);
-        axpy(-rates.step * moved.decay, &forward.at, &mut dw);
-        axpy(-moved.step, &forward.gradient, &mut dw);
+        // The change of ∇_yF + ωx, then of D times that.
+        let mut turn = self.curvature(&forward, hyper, &dx)?;
+        axpy(moved.decay, &forward.at, &mut turn);
         let m = self.problem_hyperparameters;
         if dhyper[..m].iter().any(|d| *d != 0.0) {
             let mut mixed = vec![0.0; p];
             forward.problem.mixed_product_into(&forward.at, &hyper[..m], &dhyper[..m], &mut mixed)?;
-            axpy(-rates.step, &mixed, &mut dw);
+            axpy(1.0, &mixed, &mut turn);
         }
+        self.scale(hyper, &mut turn);
+        if self.layers.is_some() {
+            let mut rescaled = forward.gradient.clone();
+            self.scale(dhyper, &mut rescaled);
+            axpy(1.0, &rescaled, &mut turn);
+        }
+        axpy(-rates.step, &turn, &mut dw);
+        axpy(-moved.step, &forward.scaled, &mut dw);
         let (y_out, before_out) = out.split_at_mut(p);
         match self.prox {
             Some(prox) => {
@@ -301,10 +351,12 @@ impl IterationMap for Descent<'_> {
         if let Some(prox) = self.prox {
             by_step = prox.adjoint_into((&forward.w, rates.step, hyper), &v[..p], &mut by_w, hyper_out);
         }
-        by_step -= dot(&forward.gradient, &by_w);
+        by_step -= dot(&forward.scaled, &by_w);
+        let mut pushed = by_w.clone();
+        self.scale(hyper, &mut pushed);
         let mut by_extrapolated = by_w.clone();
         let by_x: Vec<f64> =
-            self.curvature(&forward, hyper, &by_w)?.iter().map(|c| -rates.step * c).collect();
+            self.curvature(&forward, hyper, &pushed)?.iter().map(|c| -rates.step * c).collect();
         if self.is_nesterov() {
             axpy(1.0, &by_x, &mut by_extrapolated);
         }
@@ -320,8 +372,13 @@ impl IterationMap for Descent<'_> {
         }
         let m = self.problem_hyperparameters;
         let mut mixed = vec![0.0; m];
-        forward.problem.mixed_adjoint_into(&forward.at, &hyper[..m], &by_w, &mut mixed)?;
+        forward.problem.mixed_adjoint_into(&forward.at, &hyper[..m], &pushed, &mut mixed)?;
         axpy(-rates.step, &mixed, &mut hyper_out[..m]);
+        if let Some(Layers { of, scales }) = &self.layers {
+            for ((layer, g), a) in of.iter().zip(&forward.gradient).zip(&by_w) {
+                hyper_out[scales.start + layer] -= rates.step * g * a;
+            }
+        }
         let mut add =
             |rate: &Rate, by: f64| rate.place(k).into_iter().for_each(|place| hyper_out[place] += by);
         add(&self.step, by_step);
@@ -329,7 +386,7 @@ impl IterationMap for Descent<'_> {
             add(&momentum.rate, dot(&by_extrapolated, &forward.difference));
         }
         if let Some(decay) = &self.weight_decay {
-            add(decay, -rates.step * dot(&forward.at, &by_w));
+            add(decay, -rates.step * dot(&forward.at, &pushed));
         }
         Ok(())
     }

@@ -126,8 +126,13 @@ impl<'a> SmoothObjective<'a> {
         Ok(())
     }
 
-    /// ‖∇_yL‖‖y − y*‖ to first order, with μ as the user knows it and 1 otherwise.
+    /// |∇_yLᵀ(y − y*)| = |qᵀ∇_yF| ≤ ‖q‖‖∇_yF‖ to first order, with the adjoint q of a λ nearby; before there is one, ‖q‖ ≤ ‖∇_yL‖/μ.
     fn value_error_at(&self, theta: &[f64], solution: &SmoothSolution) -> Result<f64> {
+        if let Lower::Solved { method: Method::Implicit(Implicit { warm_start: Some(q), .. }), .. } =
+            &self.lower
+        {
+            return Ok(norm(q) * solution.gradient_norm);
+        }
         let mu = self.problem.constants(theta).strong_convexity.unwrap_or(1.0);
         let (mut by_y, mut by_lambda) = (vec![0.0; solution.coefficients.len()], vec![0.0; theta.len()]);
         self.problem.criterion_gradient_into(&solution.coefficients, theta, &mut by_y, &mut by_lambda)?;

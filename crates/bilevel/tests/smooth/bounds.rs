@@ -102,6 +102,7 @@ fn the_stopping_rule_keeps_its_promise_with_few_terms_more_than_needed() {
                 ratio += answer.work.terms.max(1) as f64 / fewest.max(1) as f64 / 200.0;
                 worst = worst.max(error / epsilon);
             }
+            assert!(ratio <= 2.0, "{rule:?} {epsilon}: {ratio}");
             println!(
                 "{rule:?} epsilon {epsilon:.0e}: terms over fewest {ratio:.3}, largest error {worst:.3} epsilon"
             );

@@ -60,6 +60,8 @@ fn products_of_every_map_agree_with_differences_and_are_adjoint() {
     let decayed = nesterov.clone().with_weight_decay(Rate::Learned(5..6)).unwrap();
     assert_products(&nesterov, &[0.3, 0.5, 0.9, 0.4, 0.2], "nesterov");
     assert_products(&decayed, &[0.3, 0.5, 0.9, 0.4, 0.2, 0.1], "weight decay");
+    let layered = decayed.with_layers(vec![0, 1, 1, 0, 1], 6..8).unwrap();
+    assert_products(&layered, &[0.3, 0.5, 0.9, 0.4, 0.2, 0.1, 0.8, 1.7], "layers");
     let schedule = Descent::new(&problem, Rate::Schedule(vec![0.9, 0.3])).unwrap();
     assert_products(&schedule, &[0.3, 0.5], "schedule");
     assert_products(&fixed().with_prox(&prox), &[0.3, 0.5, 0.2], "ista");
