@@ -148,7 +148,7 @@ impl Check<'_> {
         let largest = found.iter().chain(expected).fold(0.0_f64, |m, x| m.max(x.abs()));
         // Differences of numbers of size one cannot be told from zero below this.
         let allowed = self.tolerance * largest.max(1e-4);
-        let wrong = |(f, e): (&f64, &f64)| !((f - e).abs() <= allowed);
+        let wrong = |(f, e): (&f64, &f64)| (f - e).is_nan() || (f - e).abs() > allowed;
         let component = found.iter().zip(expected).position(wrong)?;
         Some(Mismatch { product, component, found: found[component], expected: expected[component] })
     }

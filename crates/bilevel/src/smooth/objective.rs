@@ -114,7 +114,9 @@ impl<'a> SmoothObjective<'a> {
         let start = self.last.as_ref().map_or_else(|| vec![0.0; p], |l| l.solution.coefficients.clone());
         let solution = solve(self.problem, theta, &start, &SolveSettings { tolerance, ..settings })?;
         let nearly = ROUNDING * (1.0 + norm(&at_zero));
-        if solution.status != SmoothStatus::Converged && !(solution.gradient_norm <= nearly) {
+        if solution.status != SmoothStatus::Converged
+            && (solution.gradient_norm.is_nan() || solution.gradient_norm > nearly)
+        {
             return Err(Error::data(
                 "gradient norm of the smooth lower level",
                 format!("{:.1e} after {} steps", solution.gradient_norm, solution.steps),

@@ -178,12 +178,11 @@ impl Contraction {
     }
 }
 
+/// v ↦ A v.
+type Product<'a> = dyn FnMut(&[f64], &mut [f64]) -> Result<()> + 'a;
+
 /// The columns of a matrix, one after the other.
-pub(crate) fn columns(
-    rows: usize,
-    columns: usize,
-    product: &mut dyn FnMut(&[f64], &mut [f64]) -> Result<()>,
-) -> Result<Vec<f64>> {
+pub(crate) fn columns(rows: usize, columns: usize, product: &mut Product<'_>) -> Result<Vec<f64>> {
     let mut matrix = vec![0.0; rows * columns];
     let mut unit = vec![0.0; columns];
     for (j, column) in matrix.chunks_exact_mut(rows).enumerate() {
@@ -208,7 +207,7 @@ fn ends(size: usize, matrix: &[f64]) -> Result<(f64, f64)> {
 }
 
 /// The ends of the spectrum from the Krylov space of a random vector.
-fn lanczos(size: usize, product: &mut dyn FnMut(&[f64], &mut [f64]) -> Result<()>) -> Result<(f64, f64)> {
+fn lanczos(size: usize, product: &mut Product<'_>) -> Result<(f64, f64)> {
     let steps = LANCZOS_STEPS.min(size);
     let mut basis: Vec<Vec<f64>> = vec![random_unit(size)];
     let mut tridiagonal = vec![0.0; steps * steps];

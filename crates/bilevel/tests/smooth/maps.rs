@@ -1,4 +1,5 @@
 //! Iterations as maps: their products agree with differences and with each other, and memory is what the plan says.
+#![allow(clippy::unwrap_used, reason = "helpers of tests outside a test function")]
 
 use bilevel::hypergradient::smooth::{Checkpoints, HypergradientMethod, Reverse};
 use bilevel::smooth::{

@@ -161,3 +161,23 @@ fn a_learned_diagonal_preconditioner_beats_the_best_constant_rate() {
     println!("diagonal preconditioner: {before:.3e} -> {after:.3e}");
     assert!(10.0 * after <= before, "{after} against {before}");
 }
+
+#[test]
+fn online_hypergradient_descent_recovers_from_a_step_size_that_is_far_too_small() {
+    let training = Training::new(6, 6, 60);
+    let optimum = training.upper_value(&solution(&training, &[]), &[]);
+    let start = 0.01;
+    let sgd = Descent::new(&training, Rate::Learned(0..1)).unwrap();
+    let (mut y, mut rate) = (vec![0.0; 6], start);
+    for _ in 0..200 {
+        let answer = OneStep { map: &sgd }.hypergradient(&training, &[rate], &y).unwrap();
+        // dL/ds = −∇f(w')ᵀ∇f(w); the rate of the rate is 5.
+        rate -= 5.0 * answer.gradient[0];
+        y = answer.coefficients;
+    }
+    let online = training.upper_value(&y, &[]) - optimum;
+    let constant = iterate(&sgd, &[start], &[0.0; 6], 200).map(|y| training.upper_value(&y, &[]) - optimum);
+    let constant = constant.unwrap();
+    println!("online: {constant:.3e} with the rate {start}, {online:.3e} with one that ends at {rate:.3}");
+    assert!(10.0 * online < constant && rate > 10.0 * start, "{online} with rate {rate}");
+}

@@ -56,7 +56,7 @@ impl Regression {
                 .collect::<Vec<_>>()
         };
         let (train, validation) = (rows(n), rows(n));
-        Self { kind, p, groups, train, validation, writes_hyper_gradient: seed % 2 == 0 }
+        Self { kind, p, groups, train, validation, writes_hyper_gradient: seed.is_multiple_of(2) }
     }
 
     pub fn lambda(&self, seed: u64) -> Vec<f64> {

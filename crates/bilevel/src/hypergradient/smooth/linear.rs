@@ -117,12 +117,12 @@ impl<'a> Hessian<'a> {
                 self.refine(b, &mut x, |r| factor.solve(r))?
             }
             Way::Indefinite(factor) => {
-                let solve = |r: &[f64]| {
+                let solve = &|r: &[f64]| {
                     let solved = factor.solve(Mat::from_fn(p, 1, |i, _| r[i]));
                     (0..p).map(|i| solved[(i, 0)]).collect::<Vec<f64>>()
                 };
-                x = solve(b);
-                self.refine(b, &mut x, solve)?
+                x = vec![0.0; p];
+                self.refine(b, &mut x, solve)? + self.refine(b, &mut x, solve)?
             }
             Way::ConjugateGradient(inverse) => {
                 let mut failure = None;
