@@ -1,4 +1,5 @@
 //! Denoising by SURE: the estimates are unbiased, neighbours help, and nothing of the truth is used.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use bilevel::inverse::wavelet::{
     Redundancy, Rule, Shrinkage, WaveletDenoising, denoise_wavelet, estimate_noise,

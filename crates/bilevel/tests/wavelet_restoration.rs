@@ -1,4 +1,5 @@
 //! Wavelet restoration: optimality conditions, exact thresholding, hypergradients against differences of the solved problem, learned weights.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use bilevel::criterion::{Criterion, SupervisedError};
 use bilevel::hypergradient::{BiactivePolicy, Selection};
