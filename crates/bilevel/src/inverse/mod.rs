@@ -6,3 +6,8 @@ pub mod krylov;
 pub mod problems;
 pub mod tikhonov;
 pub mod wavelet;
+//! Inverse problems: images and signals restored with a regularization that is learned.
+
+mod total_variation;
+
+pub use total_variation::{TotalVariation, TvSettings, WeightMap};
