@@ -42,18 +42,9 @@ impl Dual {
         dual
     }
 
-    /// Goes on from another dual field.
-    pub fn restart_from(&mut self, problem: &Problem, p: Field) {
-        self.ahead.clone_from(&p);
-        self.p = p;
-        self.t = 1.0;
-        self.look(problem);
-    }
-
     fn look(&mut self, problem: &Problem) {
         problem.primal(&self.p, &mut self.u);
-        self.gap =
-            Gap { primal: problem.objective(&self.u), dual: problem.dual_value(&self.p, &self.u) };
+        self.gap = Gap { primal: problem.objective(&self.u), dual: problem.dual_value(&self.p, &self.u) };
     }
 
     /// Steps until the relative gap is at most `tolerance`, or `max_steps`; whether it is.

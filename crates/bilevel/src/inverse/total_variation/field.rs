@@ -293,7 +293,10 @@ impl Row<'_> {
 
     /// p⁺ = projection of damping·ahead + step·Du to |p| ≤ α, on `count` pixels.
     #[inline(always)]
-    #[expect(clippy::too_many_arguments, reason = "the planes are separate slices so that the loop becomes vector instructions")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the planes are separate slices so that the loop becomes vector instructions"
+    )]
     fn update_lanes(
         &self,
         from: usize,

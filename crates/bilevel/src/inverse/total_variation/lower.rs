@@ -2,8 +2,9 @@
 
 use super::dual::Dual;
 use super::field::{Field, Gap, Problem};
+use super::interior::Interior;
 use super::model::{self, Manifold};
-use super::polish::{Polished, polish};
+use super::polish::{Polished, moving_pixels, polish};
 use super::{TotalVariation, check_length};
 use crate::hypergradient::{QuadraticCriterion, Selection};
 use crate::lower::{Adjoint, Hyperparameters, LowerLevel, Solution, UpperGradient};
@@ -11,9 +12,14 @@ use crate::outer::Accuracy;
 use crate::{Error, Result};
 
 /// Relative gap at which the manifold is tried first.
-const FIRST_TRY: f64 = 1e-4;
-/// Steps before a slow dual method gives way to a try of the manifold.
-const FIRST_BURST: usize = 300;
+const FIRST_TRY: f64 = 1e-6;
+/// Steps before a slow dual method gives way.
+const BURST: usize = 600;
+/// Relative gap at which an interior point first tells the manifold, and the part of it at which it tells it next.
+const FIRST_INTERIOR: f64 = 1e-7;
+const NEXT_INTERIOR: f64 = 0.03;
+/// Largest number of interior point steps.
+const MAX_INTERIOR: usize = 80;
 /// A gap this many times the asked one is a failure, not a shortfall.
 const FAR: f64 = 1e4;
 
@@ -33,7 +39,7 @@ struct Candidate {
     gap: Gap,
 }
 
-/// Bursts of the dual method and tries of the manifold in turns, until the gap is small enough.
+/// The dual method as long as it is fast; then the manifold, as it tells it; if that is not the solution's, interior points and theirs.
 pub(super) fn finish(
     problem: &Problem,
     mut dual: Dual,
@@ -42,45 +48,55 @@ pub(super) fn finish(
     when: Polish,
 ) -> Result<Solution> {
     let wanted = accuracy.relative_gap;
-    let (mut target, mut burst) = (wanted.max(FIRST_TRY), FIRST_BURST);
-    if when == Polish::WhereSlow {
-        target = wanted;
+    let first = if when == Polish::Always { wanted.max(FIRST_TRY) } else { wanted };
+    dual.run(problem, first, BURST.min(max_steps));
+    let mut best = Candidate { u: dual.u.clone(), p: dual.p.clone(), gap: dual.gap };
+    if when == Polish::WhereSlow && dual.gap.relative() <= wanted {
+        return Ok(solution(problem, best, dual.steps));
     }
-    let mut best: Option<Candidate> = None;
-    loop {
-        let reached = dual.run(problem, target, burst);
-        if reached && when == Polish::WhereSlow && dual.gap.relative() <= wanted {
-            return Ok(solution(problem, Candidate { u: dual.u, p: dual.p, gap: dual.gap }, dual.steps));
-        }
-        // A singular Hessian is a manifold that is not the solution's.
-        if let Ok(Polished { u, p, gap }) = polish(problem, &dual.p, &dual.u) {
-            let ahead = gap.dual > dual.gap.dual;
-            if best.as_ref().is_none_or(|best| gap.relative() < best.gap.relative()) {
-                best = Some(Candidate { u, p: p.clone(), gap });
-            }
-            if gap.relative() <= wanted {
-                break;
-            }
-            if ahead {
-                dual.restart_from(problem, p);
-            }
-        }
-        if dual.steps >= max_steps {
-            break;
-        }
-        burst = (burst + burst / 2).min(max_steps);
-        target = (0.1 * target.min(dual.gap.relative())).max(f64::EPSILON);
+    best.improve(polish(problem, moving_pixels(problem, &dual.p, &dual.u), &dual.p, &dual.u));
+    let mut enough = wanted;
+    if best.gap.relative() > wanted && problem.smoothing == 0.0 && !problem.non_negative {
+        best.improve_by_interior_points(problem, &dual, wanted)?;
+        // What interior points leave open, first-order steps do not close.
+        enough = FAR * wanted;
     }
-    let from_dual = Candidate { gap: dual.gap, u: dual.u, p: dual.p };
-    let best = match best {
-        Some(best) if best.gap.relative() <= from_dual.gap.relative() => best,
-        _ => from_dual,
-    };
+    while best.gap.relative() > enough && dual.steps < max_steps {
+        dual.run(problem, 0.1 * wanted, BURST.max(dual.steps / 2).min(max_steps - dual.steps));
+        best.improve(polish(problem, moving_pixels(problem, &dual.p, &dual.u), &dual.p, &dual.u));
+        best.improve(Ok(Polished { u: dual.u.clone(), p: dual.p.clone(), gap: dual.gap }));
+    }
     let gap = best.gap.relative();
-    if !(gap <= FAR * wanted.max(f64::EPSILON)) {
+    if gap.is_nan() || gap > FAR * wanted.max(f64::EPSILON) {
         return Err(Error::LowerLevel { iterations: dual.steps, gap, tolerance: wanted });
     }
     Ok(solution(problem, best, dual.steps))
+}
+
+impl Candidate {
+    /// Ever nearer to the solution, until what is near tells its manifold.
+    fn improve_by_interior_points(&mut self, problem: &Problem, dual: &Dual, wanted: f64) -> Result<()> {
+        let mut inner = Interior::new(problem, &dual.p, &dual.u)?;
+        let mut target = wanted.max(FIRST_INTERIOR);
+        loop {
+            let reached = inner.run(target, MAX_INTERIOR)?;
+            self.improve(polish(problem, inner.moving_pixels(), &inner.p, &inner.u));
+            let gap = inner.gap();
+            self.improve(Ok(Polished { u: inner.u.clone(), p: inner.p.clone(), gap }));
+            if self.gap.relative() <= wanted || !reached || target <= wanted {
+                return Ok(());
+            }
+            target = (NEXT_INTERIOR * target).max(wanted);
+        }
+    }
+
+    /// Takes the better of two. A manifold on which Newton's method failed is not the solution's.
+    fn improve(&mut self, other: Result<Polished>) {
+        let Ok(Polished { u, p, gap }) = other else { return };
+        if gap.relative() < self.gap.relative() || self.gap.relative().is_nan() {
+            *self = Self { u, p, gap };
+        }
+    }
 }
 
 fn solution(problem: &Problem, best: Candidate, steps: usize) -> Solution {

@@ -12,6 +12,7 @@
 //! | `field.rs` | the hot loops |
 //! | `dual.rs` | accelerated projected gradient on the dual: a solution to moderate accuracy |
 //! | `regions.rs`, `reduced.rs` | the manifold {Du = 0 on active pixels}: regions of one value, and the smooth problem on it |
+//! | `interior.rs` | interior points, where the dual method does not find the manifold |
 //! | `polish.rs` | Newton's method on the manifold, and the dual field that proves its result |
 //! | `lower.rs` | the problem as a [`crate::lower::LowerLevel`]: solve, adjoint, Gauss–Newton model |
 //! | `weights.rs` | maps of weights |
@@ -21,6 +22,7 @@
 
 mod dual;
 mod field;
+mod interior;
 mod lower;
 mod model;
 mod polish;
@@ -208,7 +210,11 @@ impl TotalVariation {
         let lambda = &hyperparameters.lambda;
         check_weights("hyperparameters of total variation", lambda, self.n_weights())?;
         if hyperparameters.ridge != 0.0 {
-            return Err(Error::setting("ridge", hyperparameters.ridge, "0: total variation has no ridge part"));
+            return Err(Error::setting(
+                "ridge",
+                hyperparameters.ridge,
+                "0: total variation has no ridge part",
+            ));
         }
         let (alpha, data) = lambda.split_at(self.alpha.n_blocks());
         let TvSettings { smoothing, non_negative, .. } = self.settings;

@@ -73,7 +73,8 @@ impl<'a> Manifold<'a> {
             slopes.extend(map.gather(&self.alpha_slopes(&q)));
         }
         if let Weighting::Learned(map) = &self.of.data {
-            let products: Vec<f64> = (0..q.len()).map(|i| (self.u[i] - self.problem.image[i]) * q[i]).collect();
+            let products: Vec<f64> =
+                (0..q.len()).map(|i| (self.u[i] - self.problem.image[i]) * q[i]).collect();
             slopes.extend(map.gather(&products));
         }
         Ok(Adjoint {
@@ -128,8 +129,8 @@ impl<'a> Manifold<'a> {
         let of_adjoint = (bends + SQUARE_NORM * stiffer) * reach / weakest + 1e-12 * norm(q);
         let mut bound = 0.0;
         if let Weighting::Learned(map) = &self.of.alpha {
-            bound += (SQUARE_NORM * map.square_norm()).sqrt() * of_adjoint
-                + (SQUARE_NORM * turned).sqrt() * reach;
+            bound +=
+                (SQUARE_NORM * map.square_norm()).sqrt() * of_adjoint + (SQUARE_NORM * turned).sqrt() * reach;
         }
         if let Weighting::Learned(map) = &self.of.data {
             let misfits = self.u.iter().zip(&problem.image).map(|(u, f)| (u - f).abs());

@@ -35,9 +35,8 @@ enum Ended {
     Stuck,
 }
 
-/// Solves on the manifold that (p, u(p)) lie near.
-pub(super) fn polish(problem: &Problem, p: &Field, u: &[f64]) -> Result<Polished> {
-    let mut moves = moving_pixels(problem, p, u);
+/// Solves on the manifold where the pixels with `moves` may have a gradient, from a feasible dual field and an image near it.
+pub(super) fn polish(problem: &Problem, mut moves: Vec<bool>, p: &Field, u: &[f64]) -> Result<Polished> {
     let lean = problem.non_negative.then(|| lean(problem, p));
     let mut u = u.to_vec();
     let mut reduced = Reduced::new(problem, Regions::new(problem.cols, &moves, lean.as_deref()))?;
@@ -53,14 +52,21 @@ pub(super) fn polish(problem: &Problem, p: &Field, u: &[f64]) -> Result<Polished
     if problem.non_negative {
         u.iter_mut().for_each(|u| *u = u.max(0.0));
     }
-    let p = repaired(&reduced, p, &u);
-    let mut from_dual = vec![0.0; u.len()];
-    problem.primal(&p, &mut from_dual);
-    let gap = Gap { primal: problem.objective(&u), dual: problem.dual_value(&p, &from_dual) };
+    let repaired = repaired(&reduced, p, &u);
+    let (before, after) = (dual_value(problem, p), dual_value(problem, &repaired));
+    let p = if after > before { repaired } else { p.clone() };
+    let gap = Gap { primal: problem.objective(&u), dual: before.max(after) };
     Ok(Polished { u, p, gap })
 }
 
-fn moving_pixels(problem: &Problem, p: &Field, u: &[f64]) -> Vec<bool> {
+fn dual_value(problem: &Problem, p: &Field) -> f64 {
+    let mut u = vec![0.0; problem.len()];
+    problem.primal(p, &mut u);
+    problem.dual_value(p, &u)
+}
+
+/// The pixels that move, as far as a projected gradient method tells.
+pub(super) fn moving_pixels(problem: &Problem, p: &Field, u: &[f64]) -> Vec<bool> {
     if problem.smoothing > 0.0 {
         return vec![true; u.len()];
     }
@@ -184,7 +190,14 @@ fn repaired(reduced: &Reduced<'_>, p: &Field, u: &[f64]) -> Field {
     let product = |v: &[f64], out: &mut [f64]| {
         problem.divergence_adjoint(&weighted_gradient(problem, &metric, v), out);
     };
-    conjugate_gradient(product, diagonal_preconditioner(&inverse), &missing, &mut potential, 1e-9, MAX_REPAIR);
+    conjugate_gradient(
+        product,
+        diagonal_preconditioner(&inverse),
+        &missing,
+        &mut potential,
+        1e-9,
+        MAX_REPAIR,
+    );
     let correction = weighted_gradient(problem, &metric, &potential);
     crate::kernel::axpy(1.0, &correction.x, &mut repaired.x);
     crate::kernel::axpy(1.0, &correction.y, &mut repaired.y);

@@ -6,6 +6,8 @@
 //!
 //! with P the spread of a value over its region. H has an entry for each pair of regions that touch; it is factorized.
 
+use std::sync::Arc;
+
 use faer::linalg::solvers::Solve;
 use faer::sparse::linalg::solvers::{Llt, SymbolicLlt};
 use faer::sparse::{Argsort, Pair, SparseColMat, SymbolicSparseColMat};
@@ -21,7 +23,13 @@ pub(super) struct Reduced<'a> {
     pub regions: Regions,
     /// Σ w over each region.
     mass: Vec<f64>,
-    pattern: SymbolicSparseColMat<usize>,
+    pattern: Arc<Pattern>,
+}
+
+/// Where H has entries, and the order of its elimination: the same for all images on a manifold.
+#[derive(Debug)]
+pub(super) struct Pattern {
+    matrix: SymbolicSparseColMat<usize>,
     order: Argsort<usize>,
     symbolic: SymbolicLlt<usize>,
 }
@@ -47,21 +55,32 @@ impl Factor {
     }
 }
 
-impl<'a> Reduced<'a> {
-    pub fn new(problem: &'a Problem, regions: Regions) -> Result<Self> {
+impl Pattern {
+    pub fn new(problem: &Problem, regions: &Regions) -> Result<Self> {
         let size = regions.count;
         let failed = |reason: String| Error::AdjointSolve { size, reason };
-        let mass = regions.gather(&problem.data);
         let mut pairs: Vec<Pair<usize, usize>> = (0..size).map(|k| Pair { row: k, col: k }).collect();
         for &i in &regions.moving {
-            let corners = corners(problem, &regions, i as usize);
+            let corners = corners(problem, regions, i as usize);
             each_pair(&corners, |row, col, _| pairs.push(Pair { row: row.max(col), col: row.min(col) }));
         }
-        let (pattern, order) =
-            SymbolicSparseColMat::try_new_from_indices(size, size, &pairs).map_err(|e| failed(format!("{e:?}")))?;
+        let (matrix, order) = SymbolicSparseColMat::try_new_from_indices(size, size, &pairs)
+            .map_err(|e| failed(format!("{e:?}")))?;
         let symbolic =
-            SymbolicLlt::try_new(pattern.as_ref(), Side::Lower).map_err(|e| failed(format!("{e:?}")))?;
-        Ok(Self { problem, regions, mass, pattern, order, symbolic })
+            SymbolicLlt::try_new(matrix.as_ref(), Side::Lower).map_err(|e| failed(format!("{e:?}")))?;
+        Ok(Self { matrix, order, symbolic })
+    }
+}
+
+impl<'a> Reduced<'a> {
+    pub fn new(problem: &'a Problem, regions: Regions) -> Result<Self> {
+        let pattern = Arc::new(Pattern::new(problem, &regions)?);
+        Ok(Self::with_pattern(problem, regions, pattern))
+    }
+
+    /// On regions whose pattern is known.
+    pub fn with_pattern(problem: &'a Problem, regions: Regions, pattern: Arc<Pattern>) -> Self {
+        Self { mass: regions.gather(&problem.data), problem, regions, pattern }
     }
 
     /// The mean of an image over each region, weighted by the data weights.
@@ -98,6 +117,11 @@ impl<'a> Reduced<'a> {
     /// # Errors
     /// [`Error::AdjointSolve`] if H is numerically singular.
     pub fn factor(&self, u: &[f64]) -> Result<Factor> {
+        self.factor_with(|i| self.curvature(u, i))
+    }
+
+    /// PᵀWP + Σ (D_iP)ᵀ C_i (D_iP), C_i = (xx, xy, yy) from `curvature(i)`, 0 across the edge of the image.
+    pub fn factor_with(&self, curvature: impl Fn(usize) -> (f64, f64, f64)) -> Result<Factor> {
         let size = self.regions.count;
         if size == 0 {
             return Ok(Factor { size, llt: None });
@@ -106,16 +130,17 @@ impl<'a> Reduced<'a> {
         for &i in &self.regions.moving {
             let i = i as usize;
             let corners = corners(self.problem, &self.regions, i);
-            let curvature = self.curvature(u, i);
+            let curvature = curvature(i);
             each_pair(&corners, |_, _, (k, l)| {
                 let twice = if k != l && corners[k] == corners[l] { 2.0 } else { 1.0 };
                 values.push(twice * entry(curvature, k, l));
             });
         }
         let failed = |reason: String| Error::AdjointSolve { size, reason };
-        let matrix = SparseColMat::new_from_argsort(self.pattern.clone(), &self.order, &values)
-            .map_err(|e| failed(format!("{e:?}")))?;
-        let llt = Llt::try_new_with_symbolic(self.symbolic.clone(), matrix.as_ref(), Side::Lower)
+        let matrix =
+            SparseColMat::new_from_argsort(self.pattern.matrix.clone(), &self.pattern.order, &values)
+                .map_err(|e| failed(format!("{e:?}")))?;
+        let llt = Llt::try_new_with_symbolic(self.pattern.symbolic.clone(), matrix.as_ref(), Side::Lower)
             .map_err(|_| failed("the reduced Hessian is numerically singular".to_string()))?;
         Ok(Factor { size, llt: Some(llt) })
     }

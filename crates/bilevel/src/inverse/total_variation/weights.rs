@@ -118,5 +118,9 @@ fn check(shape: (usize, usize), parts: (usize, usize), name: &'static str) -> Re
         return Ok(());
     }
     let found = format!("{}x{}", parts.0, parts.1);
-    Err(Error::setting(name, found, format!("between 1x1 and {}x{}, the size of the image", shape.0, shape.1)))
+    Err(Error::setting(
+        name,
+        found,
+        format!("between 1x1 and {}x{}, the size of the image", shape.0, shape.1),
+    ))
 }
