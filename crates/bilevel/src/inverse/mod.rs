@@ -10,4 +10,7 @@ pub mod wavelet;
 
 mod total_variation;
 
-pub use total_variation::{TotalVariation, TvSettings, WeightMap};
+pub use total_variation::{
+    ChosenWeight, ConjugateGradients, Deblurred, NormalSolver, TotalVariation, TvDeblurring,
+    TvDeblurringSettings, TvSettings, TvSure, WeightMap,
+};

@@ -15,11 +15,14 @@
 //! | `interior.rs` | interior points, where the dual method does not find the manifold |
 //! | `polish.rs` | Newton's method on the manifold, and the dual field that proves its result |
 //! | `lower.rs` | the problem as a [`crate::lower::LowerLevel`]: solve, adjoint, Gauss–Newton model |
+//! | `sure.rs` | the unbiased risk estimate of the denoised image |
+//! | `deblur.rs` | images that are blurred, masked or projected |
 //! | `weights.rs` | maps of weights |
 //!
 //! Sources: Rudin, Osher, Fatemi, "Nonlinear total variation based noise removal algorithms" (1992); De los Reyes, Villacís, "Bilevel imaging learning
 //! problems as mathematical programs with complementarity constraints" (2023), for the learning problem.
 
+mod deblur;
 mod dual;
 mod field;
 mod interior;
@@ -28,6 +31,7 @@ mod model;
 mod polish;
 mod reduced;
 mod regions;
+mod sure;
 mod weights;
 
 use std::sync::Mutex;
@@ -36,6 +40,10 @@ use crate::lower::{Hyperparameters, LowerLevel, Solution};
 use crate::outer::Accuracy;
 use crate::{Error, Result};
 
+pub use deblur::{
+    ChosenWeight, ConjugateGradients, Deblurred, NormalSolver, TvDeblurring, TvDeblurringSettings,
+};
+pub use sure::TvSure;
 pub use weights::WeightMap;
 
 use dual::Dual;
@@ -179,6 +187,18 @@ impl TotalVariation {
         check_weights("data weights", &weights, self.image.len())?;
         self.data = Weighting::Fixed(weights);
         Ok(self)
+    }
+
+    /// The same problem for another image of the same size.
+    fn with_image(&self, image: Vec<f64>) -> Self {
+        Self {
+            shape: self.shape,
+            image,
+            alpha: self.alpha.clone(),
+            data: self.data.clone(),
+            settings: self.settings,
+            last: Mutex::new(None),
+        }
     }
 
     /// Rows and columns.
