@@ -142,7 +142,7 @@ impl Problem {
     /// (Du)(i).
     #[inline(always)]
     pub fn gradient_at(&self, u: &[f64], i: usize) -> (f64, f64) {
-        let right = if (i + 1) % self.cols == 0 { 0.0 } else { u[i + 1] - u[i] };
+        let right = if (i + 1).is_multiple_of(self.cols) { 0.0 } else { u[i + 1] - u[i] };
         let down = if i + self.cols >= u.len() { 0.0 } else { u[i + self.cols] - u[i] };
         (right, down)
     }

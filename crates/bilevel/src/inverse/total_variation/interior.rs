@@ -205,7 +205,7 @@ struct Local {
 impl Local {
     /// K without what looks across the edge of the image.
     fn inside(&self, problem: &Problem, i: usize) -> (f64, f64, f64) {
-        let has_x = f64::from(u8::from((i + 1) % problem.cols != 0));
+        let has_x = f64::from(u8::from(!(i + 1).is_multiple_of(problem.cols)));
         let has_y = f64::from(u8::from(i + problem.cols < problem.len()));
         (self.k.0 * has_x, self.k.1 * has_x * has_y, self.k.2 * has_y)
     }

@@ -128,9 +128,9 @@ impl TotalVariation {
         });
         let Some(mut field) = brought.or(last) else { return Field::zeros(size) };
         if let Some(before) = alpha {
-            for i in 0..size {
+            for (i, &before) in before.iter().enumerate() {
                 let length = field.x[i].hypot(field.y[i]);
-                if length >= (1.0 - 1e-6) * before[i] {
+                if length >= (1.0 - 1e-6) * before {
                     field.x[i] *= problem.alpha[i] / length;
                     field.y[i] *= problem.alpha[i] / length;
                 }

@@ -28,7 +28,7 @@ pub(super) fn count_regions(cols: usize, u: &[f64]) -> usize {
 
 fn moves(cols: usize, u: &[f64], all: bool) -> Vec<bool> {
     let differs = |i: usize| {
-        let right = (i + 1) % cols != 0 && u[i + 1] != u[i];
+        let right = !(i + 1).is_multiple_of(cols) && u[i + 1] != u[i];
         right || u.get(i + cols).is_some_and(|down| *down != u[i])
     };
     (0..u.len()).map(|i| all || differs(i)).collect()
