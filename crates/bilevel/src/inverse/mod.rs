@@ -5,10 +5,8 @@ pub mod choice;
 pub mod krylov;
 pub mod problems;
 pub mod tikhonov;
-pub mod wavelet;
-//! Inverse problems: images and signals restored with a regularization that is learned.
-
 mod total_variation;
+pub mod wavelet;
 
 pub use total_variation::{
     ChosenWeight, ConjugateGradients, Deblurred, NormalSolver, TotalVariation, TvDeblurring,
