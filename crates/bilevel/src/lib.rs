@@ -3,6 +3,7 @@
 //! A *lower level* trains coefficients y*(λ) on the training data; an *upper level* judges them by a criterion. This library differentiates the
 //! criterion through the training problem and descends on the hyperparameters λ: one of them, one for each group, or one for each feature.
 
+pub mod cleaning;
 pub mod criterion;
 pub mod data;
 pub mod design;

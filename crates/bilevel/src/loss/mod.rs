@@ -7,6 +7,7 @@ pub(crate) mod softmax;
 mod squared;
 
 pub use logistic::Logistic;
+pub(crate) use logistic::sigmoid;
 pub use squared::Squared;
 
 /// A convex loss of one sample, twice differentiable in the predictor.

@@ -10,6 +10,7 @@ mod profiled;
 mod ridge;
 mod row_gram;
 mod row_major;
+mod sample_weights;
 mod smoothed;
 mod sparse_glm;
 mod system;
@@ -26,6 +27,7 @@ pub use multinomial::MultinomialGlm;
 pub use path::{PathPoint, PathSegment, SegmentPoint};
 pub use ridge::RidgeGlm;
 pub(crate) use row_major::RowMajor;
+pub use sample_weights::{SampleAdjoint, WeightedGlm};
 pub use smoothed::SmoothedGlm;
 pub use sparse_glm::{NullModel, SparseGlm};
 

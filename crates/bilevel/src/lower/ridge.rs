@@ -30,7 +30,7 @@ use crate::loss::Loss;
 use crate::outer::Accuracy;
 use crate::penalty::L1;
 
-use super::system::System;
+use super::system::{DIRECT, System};
 use super::{Adjoint, Hyperparameters, LowerLevel, Solution, SparseGlm, UpperGradient};
 use ways::Caches;
 
@@ -50,6 +50,8 @@ use ways::Caches;
 pub struct RidgeGlm<'a, D, L> {
     glm: SparseGlm<'a, D, L, L1>,
     caches: Caches,
+    /// Largest size of a system that is factorized.
+    direct: usize,
 }
 
 impl<'a, D: DesignMatrix, L: Loss> RidgeGlm<'a, D, L> {
@@ -71,7 +73,14 @@ impl<'a, D: DesignMatrix, L: Loss> RidgeGlm<'a, D, L> {
     /// ```
     pub fn new(glm: SparseGlm<'a, D, L, L1>) -> Self {
         let caches = Caches::new(glm.sample_weights);
-        Self { glm, caches }
+        Self { glm, caches, direct: DIRECT }
+    }
+
+    /// The same problem, with conjugate gradients for systems of more than `size` unknowns: where each is solved once or twice, a matrix is seldom worth
+    /// its making.
+    #[must_use]
+    pub(super) fn iterating_above(self, size: usize) -> Self {
+        Self { direct: size, ..self }
     }
 
     /// The problem with ℓ1 penalty on the same rows and columns.

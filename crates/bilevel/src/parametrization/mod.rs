@@ -5,10 +5,12 @@
 
 mod adaptive;
 mod ridge;
+mod sample_weights;
 mod weights;
 
 pub use adaptive::Adaptive;
 pub use ridge::Ridge;
+pub use sample_weights::SampleWeights;
 pub use weights::Weights;
 
 use crate::lower::{Adjoint, Hyperparameters};

@@ -10,7 +10,7 @@ use crate::solver::{Cholesky, Spectrum};
 
 use super::super::Curvature;
 use super::super::row_gram::row_gram;
-use super::super::system::{DIRECT, Dual, Inner, Way};
+use super::super::system::{Dual, Inner, Way};
 use super::Context;
 
 /// Largest size whose eigenvalues are computed: they cost about as much as ten factorizations, below a second.
@@ -78,7 +78,7 @@ impl Caches {
     ) -> Way {
         let is_dual = context.columns.len() > self.rows.len() && context.local.iter().all(|d| *d > 0.0);
         let size = if is_dual { self.rows.len() } else { context.columns.len() };
-        if size > DIRECT {
+        if size > context.problem.direct {
             return Way::Iterative;
         }
         if let Some(shift) = common_weight(&context.weights)

@@ -1,0 +1,360 @@
+//! Data cleaning: which training samples can be trusted, as a few clean ones see it.
+//!
+//! Every training sample gets a weight w_i between 0 and 1 (`lower/sample_weights.rs`); the weights descend on the loss of the trained model on rows
+//! that are known to be right. A wrong label makes the model worse there, whatever weight the sample has, so its weight falls.
+//!
+//! There are more weights than clean rows, and a long descent would fit those rows by heart. So some of them only watch: the answer is where the loss
+//! on the watching rows was lowest, and the search ends some evaluations after.
+
+mod objective;
+mod settings;
+
+use std::cell::RefCell;
+use std::ops::ControlFlow;
+use std::time::Instant;
+
+use serde::{Deserialize, Serialize};
+
+use crate::criterion::ValidationLoss;
+use crate::data::{Dataset, SplitRows, Target, Task, carve_fraction};
+use crate::design::Design;
+use crate::fit::{LossKind, Model, Observer, ScoreRecord, score};
+use crate::loss::{Logistic, Loss, Squared};
+use crate::lower::WeightedGlm;
+use crate::outer::{
+    Accuracy, Lbfgs, LbfgsSettings, Objective, OuterOptimizer, Progress, Request, Step, StopReason,
+};
+use crate::{Error, Result};
+
+use objective::{CleaningObjective, State, Watch};
+pub use settings::CleanSettings;
+
+/// What a cleaning starts from.
+#[derive(Debug, Clone, Copy)]
+pub struct CleanInput<'a> {
+    /// A name for people.
+    pub name: &'a str,
+    /// All rows.
+    pub data: &'a Dataset,
+    /// Which rows are to be weighed (`train`) and which are known to be right (`validation`), counted from 0.
+    pub rows: &'a SplitRows,
+    /// Fresh samples for a score of the model, which nothing else sees.
+    pub test: Option<&'a Dataset>,
+    /// Settings.
+    pub settings: &'a CleanSettings,
+}
+
+/// The answer: a weight for each training row, and the model trained with them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Cleaning {
+    /// The model.
+    pub model: Model,
+    /// w_i of each training row, in the order of [`CleanInput::rows`].
+    pub sample_weight: Vec<f64>,
+    /// Whether each of them looks wrong: its weight is below [`CleanSettings::threshold`].
+    pub flagged: Vec<bool>,
+    /// How it came about.
+    pub record: CleanRecord,
+}
+
+impl Cleaning {
+    /// How many training rows look wrong.
+    pub fn n_flagged(&self) -> usize {
+        self.flagged.iter().filter(|flag| **flag).count()
+    }
+}
+
+/// How a cleaning came about.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CleanRecord {
+    /// Version of the library.
+    pub version: String,
+    /// Name of the data.
+    pub data: String,
+    /// Fingerprint of the data.
+    pub fingerprint: u64,
+    /// Rows that were weighed.
+    pub n_training: usize,
+    /// Clean rows that steered the descent.
+    pub n_steering: usize,
+    /// Clean rows that watched it.
+    pub n_watching: usize,
+    /// Features.
+    pub n_features: usize,
+    /// The loss.
+    pub loss: LossKind,
+    /// α.
+    pub ridge: f64,
+    /// The loss on the steering rows with all weights equal, and with the learned ones.
+    pub criterion: (f64, f64),
+    /// The same on the watching rows; `None` if there are none.
+    pub watched: Option<(f64, f64)>,
+    /// Norm of the hypergradient at the answer, and the bound on its error.
+    pub hypergradient: (f64, f64),
+    /// Relative duality gap of the final model.
+    pub relative_gap: f64,
+    /// Outer steps.
+    pub steps: usize,
+    /// Evaluations of Φ.
+    pub evaluations: usize,
+    /// Why the search ended; [`StopReason::Plateau`] also where the watching rows ended it.
+    pub stop_reason: StopReason,
+    /// The model on fresh samples.
+    pub test: Option<ScoreRecord>,
+    /// Seconds in all.
+    pub seconds: f64,
+    /// The settings.
+    pub settings: CleanSettings,
+}
+
+/// Learns a weight for each training row.
+///
+/// ```
+/// use bilevel::cleaning::{CleanInput, CleanSettings, clean};
+/// use bilevel::data::{Dataset, FeatureNames, SplitRows, Target};
+/// use bilevel::design::{DenseMatrix, Design};
+/// use bilevel::fit::Silent;
+///
+/// // b = 2a, but the first five of forty training rows say −2a; the last forty rows are known to be right.
+/// let a: Vec<f64> = (0..80).map(|i| (i as f64).sin()).collect();
+/// let b = a.iter().enumerate().map(|(i, a)| if i < 5 { -2.0 * a } else { 2.0 * a }).collect();
+/// let design = Design::Dense(DenseMatrix::new(80, 1, a)?);
+/// let data = Dataset::new(design, Target::Real(b), FeatureNames::Counted { first: 1 })?;
+/// let rows = SplitRows { train: (0..40).collect(), validation: (40..80).collect() };
+/// let settings = CleanSettings::default();
+/// let input = CleanInput { name: "line", data: &data, rows: &rows, test: None, settings: &settings };
+/// let cleaning = clean(input, &mut Silent)?;
+/// let largest_wrong = cleaning.sample_weight[..5].iter().copied().fold(0.0, f64::max);
+/// assert!(cleaning.sample_weight[5..].iter().all(|w| *w > largest_wrong));
+/// # Ok::<(), bilevel::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error::InvalidData`] and [`Error::InvalidSetting`] for input that makes no sense, and failures of the lower-level solver.
+pub fn clean(input: CleanInput<'_>, observer: &mut dyn Observer) -> Result<Cleaning> {
+    input.settings.check()?;
+    let kind = match (input.settings.loss, &input.data.target) {
+        (_, Target::Multiple { labels, .. }) => {
+            let found = format!("{} of them", labels.len());
+            return Err(Error::data("classes", found, "two, or a positive class to be set against the rest"));
+        }
+        (LossKind::Auto | LossKind::Logistic, Target::Binary { .. }) => LossKind::Logistic,
+        (LossKind::Logistic, Target::Real(_)) => {
+            return Err(Error::setting(
+                "loss",
+                "logistic",
+                "squared, because the target has more than two values",
+            ));
+        }
+        _ => LossKind::Squared,
+    };
+    match kind {
+        LossKind::Logistic => Job { input, kind, started: Instant::now() }.run(Logistic, observer),
+        _ => Job { input, kind, started: Instant::now() }.run(Squared, observer),
+    }
+}
+
+/// A cleaning whose loss is known.
+struct Job<'a> {
+    input: CleanInput<'a>,
+    kind: LossKind,
+    started: Instant,
+}
+
+/// The clean rows: those that steer, and those that watch.
+struct Clean {
+    steering: Vec<usize>,
+    watching: Vec<usize>,
+}
+
+impl Job<'_> {
+    fn run<L: Loss>(self, loss: L, observer: &mut dyn Observer) -> Result<Cleaning> {
+        let (settings, data) = (self.input.settings, self.input.data);
+        let clean = self.clean_rows()?;
+        let (targets, n) = (data.target.values(), data.n_samples());
+        let steering = shares(n, &clean.steering);
+        let watch = RefCell::new(Watch { weights: shares(n, &clean.watching), ..Watch::default() });
+        let mut objective = CleaningObjective {
+            lower: self.lower_level(loss)?,
+            criterion: ValidationLoss::new(loss, targets, &steering),
+            watch: &watch,
+            loss,
+            targets,
+            map: settings.map,
+            pull: settings.pull,
+            state: State::default(),
+        };
+        let start = vec![settings.map.start(); self.input.rows.train.len()];
+        observer.on_stage("sample weights", start.len());
+        let mut first = f64::NAN;
+        let mut monitor = |progress: &Progress<'_>| {
+            if progress.step == 0 {
+                first = progress.evaluation.value;
+            }
+            self.look(progress, &watch, observer)
+        };
+        let method = Lbfgs {
+            settings: LbfgsSettings {
+                max_steps: settings.max_outer,
+                stationarity: settings.tolerance,
+                ..LbfgsSettings::default()
+            },
+        };
+        let result = method.minimize(&mut objective, &start, &mut monitor)?;
+        let theta = watch.borrow().best.as_ref().map_or(result.theta, |(_, theta)| theta.clone());
+        let request = Request { accuracy: Accuracy::TIGHT, selection: Default::default(), gradient: true };
+        let evaluation = objective.evaluate(&theta, request)?;
+        let solution = objective.solution(&theta)?;
+        let sample_weight = objective.weights(&theta);
+        let model = self.model(solution.coefficients, solution.intercept);
+        let watched = watch.borrow();
+        let record = CleanRecord {
+            version: env!("CARGO_PKG_VERSION").to_string(),
+            data: self.input.name.to_string(),
+            fingerprint: data.fingerprint(),
+            n_training: sample_weight.len(),
+            n_steering: clean.steering.len(),
+            n_watching: clean.watching.len(),
+            n_features: data.n_features(),
+            loss: self.kind,
+            ridge: objective.lower.ridge(),
+            criterion: (first, evaluation.value),
+            watched: watched.first.zip(watched.best.as_ref().map(|(loss, _)| *loss)),
+            hypergradient: (
+                evaluation.gradient.iter().map(|h| h * h).sum::<f64>().sqrt(),
+                evaluation.gradient_error_bound,
+            ),
+            relative_gap: solution.relative_gap,
+            steps: result.steps,
+            evaluations: result.evaluations,
+            stop_reason: result.stop_reason,
+            test: self.test_score(&model)?,
+            seconds: self.started.elapsed().as_secs_f64(),
+            settings: *settings,
+        };
+        let flagged = sample_weight.iter().map(|w| *w < settings.threshold).collect();
+        Ok(Cleaning { model, sample_weight, flagged, record })
+    }
+
+    /// The lower level, with the α that was asked for or the default multiple of the loss's curvature.
+    fn lower_level<L: Loss>(&self, loss: L) -> Result<WeightedGlm<'_, Design, L>> {
+        let (data, settings) = (self.input.data, self.input.settings);
+        let train = &self.input.rows.train;
+        let at = |ridge| {
+            WeightedGlm::new(&data.design, data.target.values(), train, loss, ridge, settings.intercept)
+        };
+        match settings.ridge {
+            Some(ridge) => at(ridge),
+            None => {
+                at((CleanSettings::RELATIVE_RIDGE * at(1.0)?.largest_curvature()?).max(f64::MIN_POSITIVE))
+            }
+        }
+    }
+
+    /// Divides the clean rows, after a look at all rows.
+    fn clean_rows(&self) -> Result<Clean> {
+        let (rows, n) = (self.input.rows, self.input.data.n_samples());
+        let mut seen = vec![false; n];
+        for (&row, what) in rows
+            .train
+            .iter()
+            .map(|r| (r, "training rows"))
+            .chain(rows.validation.iter().map(|r| (r, "clean rows")))
+        {
+            match seen.get_mut(row) {
+                None => return Err(Error::data(what, format!("row {row}"), format!("rows below {n}"))),
+                Some(true) => {
+                    return Err(Error::data(what, format!("row {row} twice"), "every row in one place only"));
+                }
+                Some(seen) => *seen = true,
+            }
+        }
+        if rows.train.is_empty() || rows.validation.is_empty() {
+            let found = format!("{} training and {} clean rows", rows.train.len(), rows.validation.len());
+            return Err(Error::data("rows", found, "at least one of each"));
+        }
+        let settings = self.input.settings;
+        if settings.watching == 0.0 || rows.validation.len() < CleanSettings::FEWEST_WATCHED {
+            return Ok(Clean { steering: rows.validation.clone(), watching: Vec::new() });
+        }
+        let (steering, watching) = carve_fraction(
+            &self.input.data.target,
+            &rows.validation,
+            settings.watching,
+            settings.seed,
+            "watching",
+        )?;
+        Ok(Clean { steering, watching })
+    }
+
+    /// Tells the observer about a step, and ends the search where that is asked for or the watching rows have seen enough.
+    fn look(
+        &self,
+        progress: &Progress<'_>,
+        watch: &RefCell<Watch>,
+        observer: &mut dyn Observer,
+    ) -> ControlFlow<StopReason> {
+        let seconds = self.started.elapsed().as_secs_f64();
+        let evaluation = progress.evaluation;
+        let step = Step {
+            stage: "sample weights".to_string(),
+            step: progress.step,
+            evaluations: progress.evaluations,
+            value: evaluation.value,
+            standard_error: evaluation.standard_error,
+            gradient_norm: progress.gradient_norm,
+            gradient_error_bound: evaluation.gradient_error_bound,
+            support_size: evaluation.support_size,
+            radius: progress.radius,
+            lambda: None,
+            relative_gap: evaluation.relative_gap,
+            biactive: 0,
+            accepted: progress.accepted,
+            seconds,
+        };
+        if observer.on_step(&step).is_break() || observer.is_interrupted() {
+            return ControlFlow::Break(StopReason::Cancelled);
+        }
+        if self.input.settings.time_limit.is_some_and(|limit| seconds >= limit) {
+            return ControlFlow::Break(StopReason::TimeLimit);
+        }
+        if watch.borrow().since >= self.input.settings.patience {
+            return ControlFlow::Break(StopReason::Plateau);
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn model(&self, coefficients: Vec<f64>, intercept: f64) -> Model {
+        let data = self.input.data;
+        Model {
+            task: if self.kind == LossKind::Logistic { Task::Classification } else { data.target.task() },
+            n_features: data.n_features(),
+            feature_names: data.feature_names.clone(),
+            classes: data.target.class_labels().cloned(),
+            support: (0..coefficients.len()).collect(),
+            coefficients,
+            intercept,
+        }
+    }
+
+    fn test_score(&self, model: &Model) -> Result<Option<ScoreRecord>> {
+        let Some(test) = self.input.test else { return Ok(None) };
+        let known: Vec<f64> =
+            self.input.rows.validation.iter().map(|&i| self.input.data.target.values()[i]).collect();
+        let mean = known.iter().sum::<f64>() / known.len() as f64;
+        // The constant that is best on the rows known to be right.
+        let baseline = match self.kind {
+            LossKind::Logistic => ((1.0 + mean) / (1.0 - mean)).ln().clamp(-30.0, 30.0),
+            _ => mean,
+        };
+        let predicted = model.decision_function(&test.design)?;
+        Ok(Some(score(model.task, test.target.values(), &predicted, baseline)))
+    }
+}
+
+/// Equal weights that sum to 1 on the given rows out of n; all 0 if there are none.
+fn shares(n: usize, rows: &[usize]) -> Vec<f64> {
+    let mut shares = vec![0.0; n];
+    rows.iter().for_each(|&i| shares[i] = 1.0 / rows.len() as f64);
+    shares
+}
