@@ -1,7 +1,7 @@
 """Every check of scikit-learn's ``check_estimator`` passes: none is skipped, none expected to fail."""
 
 import pytest
-from bilevel import RidgeRegressor, SparseClassifier, SparseRegressor
+from bilevel import RidgeClassifier, RidgeRegressor, SparseClassifier, SparseRegressor
 from sklearn.utils.estimator_checks import check_estimator
 
 
@@ -15,6 +15,8 @@ from sklearn.utils.estimator_checks import check_estimator
         SparseRegressor(standardize=True),
         RidgeRegressor(),
         RidgeRegressor(weights="feature", standardize=True),
+        RidgeClassifier(),
+        RidgeClassifier(weights="feature", standardize=True),
         SparseClassifier(),
         SparseClassifier(weights="scalar", n_jobs=1),
         SparseClassifier(multi_class="multinomial"),

@@ -1,7 +1,8 @@
 """Learn the regularization of models from data, by calculus.
 
-The estimators follow scikit-learn: ``SparseRegressor``, ``SparseClassifier`` and ``RidgeRegressor`` learn how
-strongly to penalize, for all features together or for each of them, while they fit.
+The estimators follow scikit-learn: ``SparseRegressor``, ``SparseClassifier``, ``RidgeRegressor`` and
+``RidgeClassifier`` learn how strongly to penalize, for all features together or for each of them, while they
+fit.
 
 The pieces: ``solve`` and ``path`` fit for given penalties; a ``Problem`` is the objective of the upper
 level, with ``hypergradient`` and ``certificate``; ``minimize`` runs the outer methods on it, or on any
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from bilevel._regressor import SparseRegressor
     from bilevel._results import Certificate, CriterionCurve, OuterStep, RangeCertificate
     from bilevel._ridge import RidgeRegressor
+    from bilevel._ridge_classifier import RidgeClassifier
     from bilevel._solve import Solution, solve
     from bilevel._stages import Stage
 
@@ -47,6 +49,7 @@ __all__ = [
     "PointCertificate",
     "Problem",
     "RangeCertificate",
+    "RidgeClassifier",
     "RidgeRegressor",
     "Slopes",
     "Solution",
@@ -75,6 +78,7 @@ _HOMES = {
     "Problem": "_problem",
     "RangeCertificate": "_results",
     "Slopes": "_problem",
+    "RidgeClassifier": "_ridge_classifier",
     "RidgeRegressor": "_ridge",
     "Solution": "_solve",
     "SparseClassifier": "_classifier",
