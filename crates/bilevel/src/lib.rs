@@ -22,6 +22,7 @@ pub mod penalty;
 mod serde_float;
 pub mod smooth;
 pub mod solver;
+pub mod stochastic;
 
 pub use error::{Error, Result};
 
