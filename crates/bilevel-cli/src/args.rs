@@ -2,6 +2,7 @@
 //!
 //! Everything here is checked before any file is opened: a number out of range or two options that exclude each other end with one sentence.
 
+mod clean;
 mod reproduce;
 
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use serde::de::DeserializeOwned;
 
+pub use clean::CleanArgs;
 pub use reproduce::ReproduceArgs;
 
 use crate::load::{LoadOptions, Source};
@@ -83,6 +85,9 @@ pub enum Command {
     /// Learn weights and coefficients from a data file.
     #[command(before_help = FIT_EXAMPLES, allow_negative_numbers = true)]
     Fit(Box<FitArgs>),
+    /// Learn a weight for each training sample from a few clean ones: wrong labels lose theirs.
+    #[command(before_help = clean::EXAMPLES, allow_negative_numbers = true)]
+    Clean(Box<CleanArgs>),
     /// Apply a fitted model to new samples.
     #[command(before_help = PREDICT_EXAMPLES, allow_negative_numbers = true)]
     Predict(PredictArgs),

@@ -1,5 +1,6 @@
 //! The subcommands, and reading the command line that chooses one.
 
+mod clean;
 mod demo;
 mod evaluate;
 mod fit;
@@ -33,6 +34,7 @@ fn dispatch(cli: Cli, matches: &ArgMatches) -> anyhow::Result<u8> {
             let given = matches.subcommand().map(|(_, options)| options_given(options)).unwrap_or_default();
             fit::run(*args, &given)
         }
+        Command::Clean(args) => clean::run(*args),
         Command::Predict(args) => predict::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Gradcheck(args) => gradcheck::run(&args),
