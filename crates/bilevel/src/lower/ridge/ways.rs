@@ -16,10 +16,6 @@ use super::Context;
 /// Largest size whose eigenvalues are computed: they cost about as much as ten factorizations, below a second.
 const SPECTRAL: usize = 1000;
 
-/// Products that a system takes without a factor, and the time of an entry in a sparse product in units of that of a multiplication in a factorization.
-const PRODUCTS: f64 = 100.0;
-const PER_ENTRY: f64 = 10.0;
-
 /// A value for the weights d (length p) that it was computed at.
 type AtWeights<T> = Mutex<Option<(Vec<f64>, Arc<T>)>>;
 
@@ -82,7 +78,7 @@ impl Caches {
     ) -> Way {
         let is_dual = context.columns.len() > self.rows.len() && context.local.iter().all(|d| *d > 0.0);
         let size = if is_dual { self.rows.len() } else { context.columns.len() };
-        if size > context.problem.direct || products_are_cheaper::<D, L>(curvature.design, size) {
+        if size > context.problem.direct {
             return Way::Iterative;
         }
         if let Some(shift) = common_weight(&context.weights)
@@ -174,13 +170,6 @@ impl Caches {
         }
         gram
     }
-}
-
-/// Whether conjugate gradients on a sparse design cost less than one factor, which for a loss of varying curvature serves one point only.
-fn products_are_cheaper<D: DesignMatrix, L: Loss>(design: &D, size: usize) -> bool {
-    let factor = (size as f64).powi(3) / 3.0;
-    let products = PRODUCTS * 2.0 * design.n_stored() as f64;
-    L::MAX_THIRD_DERIVATIVE > 0.0 && PER_ENTRY * products < factor
 }
 
 /// The weight, if all coefficients have the same and it is positive and finite.
