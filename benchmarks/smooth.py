@@ -6,14 +6,14 @@ The rows are divided in three, class by class: 60 % train, 20 % are the hold-out
 are judged by, 20 % are the test set that nobody sees. Each method chooses on the same two parts:
 
 - bilevel, one lambda, and one for each feature (`RidgeClassifier` with the split as its criterion);
-- HOAG's way: gradient descent on log lambda with a step that grows while it succeeds and is halved where it fails,
-  the lower level by L-BFGS to a tolerance that tightens, the hypergradient by conjugate gradients (Pedregosa, ICML
-  2016; written out here on SciPy);
+- HOAG's way: gradient descent on log lambda with a step that grows while it succeeds and is halved where it
+  fails, the lower level by L-BFGS to a tolerance that tightens, the hypergradient by conjugate gradients
+  (Pedregosa, ICML 2016; written out here on SciPy);
 - scikit-learn's `LogisticRegressionCV` on the same split, with its default grid of ten.
 
-Methods take turns, five times, and the medians are printed as a Markdown table. Losses are those of the coefficients
-that were trained on the training part, computed here for all of them: one code says what each is worth. bilevel's
-time includes its final fit on all rows, which the others do not make; scikit-learn refits on all rows too.
+Methods take turns, five times, and the medians are printed as a Markdown table. Losses are those of the
+coefficients that were trained on the training part, computed here for all of them: one code says what each is
+worth. bilevel's time includes its final fit on all rows; scikit-learn refits on all rows too, HOAG does not.
 """
 
 from __future__ import annotations
@@ -25,14 +25,13 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
+from bilevel import RidgeClassifier
 from scipy import sparse
 from scipy.optimize import minimize
 from scipy.sparse.linalg import LinearOperator, cg
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
 from sklearn.model_selection import train_test_split
-
-from bilevel import RidgeClassifier
 from suite.data import from_svm
 
 ROUNDS, SEED = 5, 0
@@ -73,7 +72,7 @@ class Data:
 
 
 def train(data: Data, decay: np.ndarray | float) -> tuple[np.ndarray, float]:
-    """The model of the training part at given weight decays: scikit-learn's, on columns scaled by 1/sqrt(decay)."""
+    """scikit-learn's model of the training part at given decays: columns are scaled by 1/sqrt(decay)."""
     x, b = data.part(data.train)
     root = np.sqrt(len(b) * np.broadcast_to(decay, x.shape[1]))
     model = LogisticRegression(C=1.0, tol=1e-8, max_iter=10_000)
@@ -95,7 +94,12 @@ def scikit_learn(data: Data) -> float:
     """The decay that `LogisticRegressionCV` chooses, in units of the mean loss."""
     x, b, split = data.searched()
     model = LogisticRegressionCV(
-        Cs=10, cv=[split], scoring="neg_log_loss", max_iter=1000, l1_ratios=(0.0,), use_legacy_attributes=False
+        Cs=10,
+        cv=[split],
+        scoring="neg_log_loss",
+        max_iter=1000,
+        l1_ratios=(0.0,),
+        use_legacy_attributes=False,
     )
     model.fit(x, b)
     return 1.0 / (len(split[0]) * float(np.ravel(model.C_)[0]))
@@ -115,7 +119,9 @@ def hoag(data: Data) -> float:
             slope = x.T @ (-b * expit(-z)) / len(b) + decay * penalized * w
             return np.mean(np.logaddexp(0, -z)) + 0.5 * decay * (penalized * w) @ w, slope
 
-        return minimize(lower, start, jac=True, method="L-BFGS-B", options={"gtol": tolerance, "maxiter": 1000}).x
+        return minimize(
+            lower, start, jac=True, method="L-BFGS-B", options={"gtol": tolerance, "maxiter": 1000}
+        ).x
 
     for _ in range(HOAG_STEPS):
         decay = np.exp(theta)
@@ -128,7 +134,7 @@ def hoag(data: Data) -> float:
         value = np.mean(np.logaddexp(0, -z))
         q, _ = cg(hessian, -(x_out.T @ (-b_out * expit(-z)) / len(b_out)), rtol=tolerance, maxiter=500)
         slope = decay * (penalized * w) @ q
-        # The adaptive step of HOAG: a success lets it grow, a failure halves it; the tolerance falls geometrically.
+        # A success lets the step grow, a failure halves it; the tolerance falls geometrically.
         step *= 1.05 if value <= last else 0.5
         last, tolerance = value, max(0.7 * tolerance, 1e-8)
         move = float(np.clip(SCALE * step * slope, -1.0, 1.0))
@@ -148,7 +154,9 @@ METHODS: dict[str, Callable[[Data], np.ndarray | float]] = {
 
 def main() -> None:
     """Runs all methods in turn and prints the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("data", type=Path, help="LIBSVM file of two classes, compressed or not")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="how often each method runs (%(default)s)")
     options = parser.parse_args()

@@ -1,4 +1,4 @@
-"""Logistic regression with a ridge penalty: scikit-learn's minimum, no worse a criterion, a decay for each feature."""
+"""Ridge logistic regression: scikit-learn's minimum, no worse a criterion, a decay for each feature."""
 
 import numpy as np
 import pytest

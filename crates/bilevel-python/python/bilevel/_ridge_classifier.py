@@ -10,12 +10,12 @@ from bilevel._ridge import WEIGHTS
 
 
 class RidgeClassifier(LinearClassifier):
-    """Logistic regression with one or several ridge parameters (weight decays) that are learned from the data.
+    """Logistic regression with one or several weight decays that are learned from the data.
 
     Minimizes ``1/n Σ log(1 + exp(-b_i (x_i·w + c))) + ½ Σ λ_j w_j²`` with b = ±1, and chooses λ, one for all
     features, one for each group or one for each feature, by descending on the validation log-loss along its
-    exact derivative. scikit-learn's ``LogisticRegression`` has the same solution at ``C = 1/(n λ)``. With more
-    than two classes one such model is fitted for each class against the rest.
+    exact derivative. scikit-learn's ``LogisticRegression`` has the same solution at ``C = 1/(n λ)``. With
+    more than two classes one such model is fitted for each class against the rest.
 
     Parameters
     ----------
