@@ -12,6 +12,8 @@ use crate::fit::{FitSettings, OuterKind, WeightsKind};
 
 /// Entries times splits up to which the scalar search explores between its points.
 const EXPLORED_ENTRIES: usize = 1_000_000;
+/// Points of the walk over the thirteen decades of a ridge parameter.
+const SMOOTH_POINTS: usize = 32;
 /// Entries × splits × largest possible support up to which the scalar search walks on until the training rows are nearly interpolated.
 const WALKED_WORK: f64 = 2e8;
 /// Nearly interpolated: a support of this fraction of the largest possible.
@@ -46,10 +48,14 @@ impl<'a, F: Family<'a>> Climb<'_, 'a, '_, F> {
         if !self.family.has_kinks() {
             // The walk begins on a plateau where the coefficients are next to zero, and a rise there means nothing: the whole interval is walked.
             settings.early_stop = None;
+            // Without kinks the criterion is analytic in log λ, and nothing hides between points an e-fold apart.
+            settings.points = points.min(SMOOTH_POINTS);
+            settings.exploration = f64::INFINITY;
+            settings.tolerance = 1e-8;
         }
         if entries > EXPLORED_ENTRIES {
             settings.exploration = f64::INFINITY;
-            settings.points = points * 3 / 5;
+            settings.points = settings.points.min(points * 3 / 5);
             settings.tolerance = 1e-7;
             settings.accuracy.tightest.adjoint_residual = 1e-8;
         }

@@ -27,8 +27,9 @@ const SMALLEST_STEP: f64 = 1e-8;
 /// Largest change of a predictor in one step: a logistic curvature changes by a factor of up to e for each unit, and where classes can be separated a full
 /// step leads to where it vanishes.
 const LONGEST_MOVE: f64 = 4.0;
-/// Relative residual of Newton's system where it is solved iteratively.
-const NEWTON_RESIDUAL: f64 = 1e-6;
+/// Largest and smallest relative residual of Newton's system where it is solved iteratively: far from the solution a step is worth few products, near it the residual
+/// follows the square root of the gap, with which Newton's method converges faster than linearly (Dembo, Eisenstat, Steihaug 1982).
+const NEWTON_RESIDUAL: (f64, f64) = (0.1, 1e-6);
 
 /// Solves to a relative duality gap of `accuracy`, or as near as rounding allows.
 pub(super) fn solve<D: DesignMatrix, L: Loss>(
@@ -122,7 +123,8 @@ impl<'c, 's, 'a, D: DesignMatrix, L: Loss> State<'c, 's, 'a, D, L> {
     fn step(&mut self) -> Option<bool> {
         let glm = &self.context.problem.glm;
         let curvatures = glm.curvatures(&self.solution.predictor);
-        let direction = self.context.system(&curvatures).descent(&self.gradient, NEWTON_RESIDUAL)?;
+        let residual = self.solution.relative_gap.sqrt().clamp(NEWTON_RESIDUAL.1, NEWTON_RESIDUAL.0);
+        let direction = self.context.system(&curvatures).descent(&self.gradient, residual)?;
         let longest = self.longest_step(&direction, &curvatures);
         let before = self.solution.objective;
         let decrement = -dot(&self.gradient, &direction);
