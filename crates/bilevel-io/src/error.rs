@@ -25,6 +25,13 @@ pub enum Place {
         /// The name or number of the column.
         column: String,
     },
+    /// A pixel of an image.
+    Pixel {
+        /// The row.
+        row: usize,
+        /// The column.
+        column: usize,
+    },
     /// A column of a table.
     Column(String),
     /// An array inside an archive.
@@ -40,6 +47,7 @@ impl fmt::Display for Place {
             Self::Line(line) => write!(f, "line {line}: "),
             Self::Cell { line, column } => write!(f, "line {line}, column `{column}`: "),
             Self::Value { row, column } => write!(f, "row {row}, column `{column}`: "),
+            Self::Pixel { row, column } => write!(f, "pixel in row {row}, column {column}: "),
             Self::Column(column) => write!(f, "column `{column}`: "),
             Self::Member(member) => write!(f, "member `{member}`: "),
             Self::Header => write!(f, "header: "),
@@ -116,6 +124,14 @@ pub enum WriteError {
     NotAFile {
         /// The path.
         path: PathBuf,
+    },
+    /// The name of the file asks for what is not written.
+    #[error("{}: cannot be written: {problem}", .path.display())]
+    Format {
+        /// The file that was to be written.
+        path: PathBuf,
+        /// What was found and what was expected.
+        problem: String,
     },
     /// Columns of a table that do not have one length.
     #[error("{}: column `{column}` has {found} values; expected {expected}", .path.display())]

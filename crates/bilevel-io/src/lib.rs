@@ -1,7 +1,7 @@
 //! Readers of data files and writers of results.
 //!
 //! [`read_data`] turns a file (LIBSVM, CSV/TSV, Parquet, NumPy, SciPy sparse, Matrix Market; compressed or not) into the [`bilevel::data::RawData`] that a
-//! fit starts from. Nothing in a file can make a reader panic or allocate much more than the file holds: every problem is one
+//! fit starts from; [`read_image`] reads images. Nothing in a file can make a reader panic or allocate much more than the file holds: every problem is one
 //! sentence that begins with the file and the place. [`write_atomically`] and what stands on it never leave a torn file.
 
 mod delimited;
@@ -9,6 +9,7 @@ mod dense;
 mod error;
 mod format;
 mod groups;
+mod image;
 mod libsvm;
 mod lines;
 mod matrix_market;
@@ -31,6 +32,10 @@ mod write;
 pub use error::{Place, ReadError, WriteError};
 pub use format::Format;
 pub use groups::{read_groups, read_groups_bytes};
+pub use image::{
+    Depth, Image, ImageFormat, NumberArray, check_image_name, read_array, read_image, write_array,
+    write_image,
+};
 pub use options::ReadOptions;
 pub use read::{read_bytes, read_data};
 pub use write::{

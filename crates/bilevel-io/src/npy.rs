@@ -110,6 +110,21 @@ impl<'s, 'a, 'b> Array<'s, 'a, 'b> {
         self.length
     }
 
+    /// The extents, slowest first unless [`Array::is_column_major`].
+    pub(crate) fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    /// Whether the first index is the fastest in the order of the file.
+    pub(crate) fn is_column_major(&self) -> bool {
+        self.fortran_order
+    }
+
+    /// How many bits a value has, and whether it is a floating-point number, a signed integer, or neither.
+    pub(crate) fn number_type(&self) -> (usize, bool, bool) {
+        (8 * self.item.bytes, self.item.kind == Kind::Float, self.item.kind == Kind::Signed)
+    }
+
     pub(crate) fn is_text(&self) -> bool {
         matches!(self.item.kind, Kind::Ascii | Kind::Unicode)
     }
