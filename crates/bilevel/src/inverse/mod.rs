@@ -4,6 +4,7 @@
 pub mod choice;
 pub mod krylov;
 pub mod problems;
+pub mod restore;
 pub mod tikhonov;
 mod total_variation;
 pub mod wavelet;

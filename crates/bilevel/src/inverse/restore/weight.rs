@@ -1,0 +1,273 @@
+//! One weight for a plane, chosen by a criterion that needs only solutions: those at b, and those at b + εδ.
+
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, StandardNormal};
+
+use super::settings::Criterion;
+use crate::kernel::dot;
+use crate::{Error, Result};
+
+/// Values of λ to a decade before the minimum is refined.
+const PER_DECADE: f64 = 2.5;
+/// Golden sections within the best bracket: ln λ is then known to about 0.02.
+const SECTIONS: usize = 9;
+
+/// A choice, as it is recorded.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct WeightChoice {
+    /// λ; `None` where every subband has its own.
+    pub lambda: Option<f64>,
+    /// The criterion there; `None` for a weight that was given.
+    pub value: Option<f64>,
+    /// (λ, criterion), λ increasing.
+    pub curve: Vec<(f64, f64)>,
+    /// Degrees of freedom tr ∂(Ax)/∂b, where they were counted.
+    pub degrees_of_freedom: Option<f64>,
+    /// What other rules choose: name and λ.
+    pub rules: Vec<(String, f64)>,
+    /// The λ that the robust rules agree on, where they were asked, and how far.
+    pub consensus: Option<(f64, String)>,
+    /// Subbands: name, and what was done to each in words and as a number (a threshold in units of the image, or a factor of σ²).
+    pub subbands: Vec<(String, String, f64)>,
+    /// The estimated mean squared error, where the criterion is one.
+    pub estimated_error: Option<f64>,
+    /// Sentences about what is not as it should be.
+    pub warnings: Vec<String>,
+}
+
+/// A solution: the image, Ax, and where the next solve may go on.
+pub(super) struct Solved<S> {
+    pub(super) image: Vec<f64>,
+    pub(super) fitted: Vec<f64>,
+    pub(super) state: S,
+}
+
+/// x(b; λ) for one plane.
+pub(super) trait PlaneSolver {
+    /// What a later solve may start from.
+    type State;
+
+    /// The restoration of `data` at λ.
+    ///
+    /// # Errors
+    /// What the method fails with.
+    fn solve(&self, data: &[f64], lambda: f64, start: Option<&Self::State>) -> Result<Solved<Self::State>>;
+
+    /// The interval of λ in which the best one is looked for.
+    fn range(&self) -> (f64, f64);
+}
+
+/// The last solutions at b and at b + εδ.
+struct Judge<'a, S: PlaneSolver> {
+    solver: &'a S,
+    data: &'a [f64],
+    probe: Vec<f64>,
+    moved: Vec<f64>,
+    step: f64,
+    sigma: Option<f64>,
+    criterion: Criterion,
+    last: Option<Solved<S::State>>,
+    last_moved: Option<S::State>,
+    degrees_of_freedom: Option<f64>,
+}
+
+impl<'a, S: PlaneSolver> Judge<'a, S> {
+    fn new(solver: &'a S, data: &'a [f64], sigma: Option<f64>, criterion: Criterion, seed: u64) -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let probe: Vec<f64> = data.iter().map(|_| StandardNormal.sample(&mut rng)).collect();
+        let spread = (dot(data, data) / data.len().max(1) as f64).sqrt().max(f64::MIN_POSITIVE);
+        // Deledalle and others (2014): small against the noise, large against rounding.
+        let step = 2.0 * sigma.unwrap_or(0.01 * spread) / (data.len() as f64).powf(0.3);
+        let moved = data.iter().zip(&probe).map(|(b, d)| b + step * d).collect();
+        let (last, last_moved) = (None, None);
+        Self {
+            solver,
+            data,
+            probe,
+            moved,
+            step,
+            sigma,
+            criterion,
+            last,
+            last_moved,
+            degrees_of_freedom: None,
+        }
+    }
+
+    /// The criterion at λ, per measurement.
+    fn value(&mut self, lambda: f64) -> Result<f64> {
+        let start = self.last.take();
+        let solved = self.solver.solve(self.data, lambda, start.as_ref().map(|s| &s.state))?;
+        let n = self.data.len() as f64;
+        let square: f64 = solved.fitted.iter().zip(self.data).map(|(z, b)| (z - b).powi(2)).sum();
+        let sigma = self
+            .sigma
+            .ok_or_else(|| Error::setting("sigma", "none", "the noise level, which the criterion needs"));
+        let value = match self.criterion {
+            Criterion::Discrepancy => {
+                let noise = sigma?;
+                (square / (n * noise * noise)).ln().abs()
+            }
+            Criterion::Gcv => {
+                let df = self.count(&solved, lambda)?;
+                n * square / (n - df).max(1e-3).powi(2)
+            }
+            _ => {
+                let noise = sigma?;
+                let df = self.count(&solved, lambda)?;
+                square / n - noise * noise + 2.0 * noise * noise * df / n
+            }
+        };
+        self.last = Some(solved);
+        Ok(value)
+    }
+
+    /// Degrees of freedom by the probe.
+    fn count(&mut self, solved: &Solved<S::State>, lambda: f64) -> Result<f64> {
+        let start = self.last_moved.take();
+        let moved = self.solver.solve(&self.moved, lambda, start.as_ref())?;
+        let df = (dot(&self.probe, &moved.fitted) - dot(&self.probe, &solved.fitted)) / self.step;
+        self.last_moved = Some(moved.state);
+        self.degrees_of_freedom = Some(df);
+        Ok(df)
+    }
+}
+
+/// The λ with the smallest criterion, its image, and the curve. `told` hears of every λ and may end the search.
+pub(super) fn choose<S: PlaneSolver>(
+    solver: &S,
+    data: &[f64],
+    sigma: Option<f64>,
+    (criterion, seed): (Criterion, u64),
+    told: &mut dyn FnMut(usize, f64, f64) -> Result<()>,
+) -> Result<(Vec<f64>, WeightChoice)> {
+    let mut judge = Judge::new(solver, data, sigma, criterion, seed);
+    let mut tried = 0;
+    let found = minimize(solver.range(), |lambda| {
+        let value = judge.value(lambda)?;
+        tried += 1;
+        told(tried, lambda, value)?;
+        Ok(value)
+    })?;
+    judge.value(found.lambda)?;
+    let image = judge.last.map(|solved| solved.image).unwrap_or_default();
+    let choice = WeightChoice {
+        lambda: Some(found.lambda),
+        value: Some(found.value),
+        curve: found.curve,
+        degrees_of_freedom: judge.degrees_of_freedom,
+        estimated_error: (criterion == Criterion::Sure).then_some(found.value),
+        warnings: found.warning.into_iter().collect(),
+        ..WeightChoice::default()
+    };
+    Ok((image, choice))
+}
+
+/// The smallest value of a function of λ and where.
+pub(super) struct Minimum {
+    pub(super) lambda: f64,
+    pub(super) value: f64,
+    pub(super) curve: Vec<(f64, f64)>,
+    pub(super) warning: Option<String>,
+}
+
+/// A grid in log λ from the largest down (each solution is near the last), then golden sections around its best.
+pub(super) fn minimize(
+    (low, high): (f64, f64),
+    mut value: impl FnMut(f64) -> Result<f64>,
+) -> Result<Minimum> {
+    let (low, high) = (low.ln(), high.ln());
+    let intervals = ((high - low) / std::f64::consts::LN_10 * PER_DECADE).ceil().max(2.0) as usize;
+    let at = |k: usize| high + (low - high) * k as f64 / intervals as f64;
+    let mut curve = Vec::new();
+    let mut sample = |t: f64, curve: &mut Vec<(f64, f64)>| -> Result<f64> {
+        let found = value(t.exp())?;
+        curve.push((t.exp(), found));
+        Ok(found)
+    };
+    let grid: Vec<f64> = (0..=intervals).map(|k| sample(at(k), &mut curve)).collect::<Result<_>>()?;
+    let best = (0..=intervals).min_by(|&a, &b| grid[a].total_cmp(&grid[b])).unwrap_or(0);
+    let (mut upper, mut lower) = (at(best.saturating_sub(1)), at((best + 1).min(intervals)));
+    let golden = 0.5 * (5.0_f64.sqrt() - 1.0);
+    let (mut left, mut right) = (upper - golden * (upper - lower), lower + golden * (upper - lower));
+    let (mut at_left, mut at_right) = (sample(left, &mut curve)?, sample(right, &mut curve)?);
+    for _ in 2..SECTIONS {
+        if at_left <= at_right {
+            (upper, right, at_right) = (right, left, at_left);
+            left = upper - golden * (upper - lower);
+            at_left = sample(left, &mut curve)?;
+        } else {
+            (lower, left, at_left) = (left, right, at_right);
+            right = lower + golden * (upper - lower);
+            at_right = sample(right, &mut curve)?;
+        }
+    }
+    curve.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let Some(&(lambda, value)) = curve.iter().min_by(|a, b| a.1.total_cmp(&b.1)) else {
+        return Err(Error::data("criterion", "no value", "one at least"));
+    };
+    let end = |t: f64| (lambda.ln() - t).abs() < 1e-3 * (high - low);
+    let warning = match () {
+        () if end(low) => {
+            Some("the smallest λ of the range was chosen: hardly any regularization; do not trust it")
+        }
+        () if end(high) => {
+            Some("the largest λ of the range was chosen: all that the penalty sees is smoothed away")
+        }
+        () => None,
+    };
+    Ok(Minimum { lambda, value, curve, warning: warning.map(String::from) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// x = b/(1 + λ): df = n/(1 + λ), and SURE has its minimum at λ = σ²/(‖b‖²/n − σ²).
+    struct Shrink;
+    impl PlaneSolver for Shrink {
+        type State = ();
+        fn solve(&self, data: &[f64], lambda: f64, _: Option<&()>) -> Result<Solved<()>> {
+            let image: Vec<f64> = data.iter().map(|b| b / (1.0 + lambda)).collect();
+            Ok(Solved { fitted: image.clone(), image, state: () })
+        }
+        fn range(&self) -> (f64, f64) {
+            (1e-4, 1e3)
+        }
+    }
+
+    #[test]
+    fn sure_by_a_probe_finds_the_shrinkage_of_james_and_stein() {
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let data: Vec<f64> = (0..20_000)
+            .map(|_| {
+                2.0_f64.sqrt() * {
+                    let z: f64 = StandardNormal.sample(&mut rng);
+                    z
+                }
+            })
+            .collect();
+        let mean_square = dot(&data, &data) / data.len() as f64;
+        let (_, choice) =
+            choose(&Shrink, &data, Some(1.0), (Criterion::Sure, 3), &mut |_, _, _| Ok(())).unwrap();
+        let expected = 1.0 / (mean_square - 1.0);
+        // The probe's own error: √2/√n relative in df.
+        assert!((choice.lambda.unwrap() / expected).ln().abs() < 0.06, "{choice:?} {expected}");
+    }
+
+    #[test]
+    fn the_discrepancy_leaves_as_much_as_the_noise() {
+        let data = vec![1.0; 100];
+        let (image, choice) =
+            choose(&Shrink, &data, Some(0.2), (Criterion::Discrepancy, 0), &mut |_, _, _| Ok(())).unwrap();
+        // λ/(1 + λ) = 0.2
+        assert!((choice.lambda.unwrap() - 0.25).abs() < 0.01 && (image[0] - 0.8).abs() < 0.01);
+    }
+
+    #[test]
+    fn a_minimum_at_the_end_of_the_range_is_said() {
+        let found = minimize((1e-3, 1e3), |l| Ok(l)).unwrap();
+        assert!(found.warning.is_some() && found.lambda < 1.1e-3);
+    }
+}
