@@ -12,9 +12,11 @@
 pub mod figure;
 mod page;
 mod plot;
+pub mod restoration;
 mod sections;
 mod statistics;
 mod text;
 mod words;
 
 pub use page::{render, render_with_call};
+pub use restoration::{RestorationPage, render_restoration};
