@@ -3,7 +3,9 @@
 //! Everything here is checked before any file is opened: a number out of range or two options that exclude each other end with one sentence.
 
 mod clean;
+mod invert;
 mod reproduce;
+mod restore;
 
 use std::path::PathBuf;
 
@@ -15,7 +17,9 @@ use clap::{Args, Parser, Subcommand};
 use serde::de::DeserializeOwned;
 
 pub use clean::CleanArgs;
+pub use invert::InvertArgs;
 pub use reproduce::ReproduceArgs;
+pub use restore::{RestoreArgs, Sigma, prior};
 
 use crate::load::{LoadOptions, Source};
 
@@ -24,6 +28,7 @@ Examples:
   bilevel demo                            learn from an embedded data set
   bilevel fit heart.svm --output heart    learn from your file; see heart/report.html
   bilevel predict heart new.svm           apply what was learned to new samples
+  bilevel restore noisy.png               remove noise from an image; --blur, --mask for more
 ";
 
 const FIT_EXAMPLES: &str = "\
@@ -103,6 +108,12 @@ pub enum Command {
     /// Do a published experiment again: its table beside the published one, as Markdown and CSV, with plots.
     #[command(before_help = reproduce::EXAMPLES, after_help = reproduce::tables())]
     Reproduce(ReproduceArgs),
+    /// Restore an image: remove noise and blur, fill in what was not seen, with weights chosen by calculus.
+    #[command(before_help = restore::EXAMPLES, allow_negative_numbers = true)]
+    Restore(Box<RestoreArgs>),
+    /// Solve a linear inverse problem given by files, with λ chosen by a rule.
+    #[command(before_help = invert::EXAMPLES, allow_negative_numbers = true)]
+    Invert(Box<InvertArgs>),
 }
 
 #[derive(Debug, Args)]
@@ -302,6 +313,19 @@ pub struct ModelArgs {
     /// Seconds after which the search ends with the best answer so far [default: none].
     #[arg(long, value_name = "SECONDS", value_parser = positive)]
     pub time_limit: Option<f64>,
+}
+
+impl ThreadsArg {
+    /// Sets the number of threads of this process.
+    ///
+    /// # Errors
+    /// The system does not start so many.
+    pub fn apply(self) -> anyhow::Result<()> {
+        let Some(count) = self.threads else { return Ok(()) };
+        rayon::ThreadPoolBuilder::new().num_threads(count).build_global().map_err(|e| {
+            anyhow::anyhow!("--threads: found {count}, which cannot be started ({e}); expected fewer")
+        })
+    }
 }
 
 impl DataArgs {

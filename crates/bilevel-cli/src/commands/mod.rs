@@ -5,8 +5,10 @@ mod demo;
 mod evaluate;
 mod fit;
 mod gradcheck;
+mod invert;
 mod predict;
 mod reproduce;
+mod restore;
 
 use std::process::ExitCode;
 
@@ -40,6 +42,8 @@ fn dispatch(cli: Cli, matches: &ArgMatches) -> anyhow::Result<u8> {
         Command::Gradcheck(args) => gradcheck::run(&args),
         Command::Demo(args) => demo::run(args),
         Command::Reproduce(args) => reproduce::run(&args),
+        Command::Restore(args) => restore::run(&args),
+        Command::Invert(args) => invert::run(&args),
     }
 }
 
