@@ -25,8 +25,16 @@ fn an_integral_equation_is_solved_by_every_rule() {
     let scratch = Scratch::new("invert-rules");
     let truth = equation(&scratch);
     let size: f64 = truth.iter().map(|t| t * t).sum();
-    for more in [&[][..], &["--rule", "consensus"], &["--rule", "l-curve"], &["--reg", "derivative:2"], &["--rule", "gcv", "--reg", "derivative:1"]] {
-        let given = [&["invert", "--matrix", "A.npy", "--data", "b.npy", "--output", "x.npy", "--json"][..], more].concat();
+    for more in [
+        &[][..],
+        &["--rule", "consensus"],
+        &["--rule", "l-curve"],
+        &["--reg", "derivative:2"],
+        &["--rule", "gcv", "--reg", "derivative:1"],
+    ] {
+        let given =
+            [&["invert", "--matrix", "A.npy", "--data", "b.npy", "--output", "x.npy", "--json"][..], more]
+                .concat();
         let result = json(scratch.path(), &given);
         assert!(result["lambda"].as_f64().unwrap() > 0.0 && !result["rules"].as_array().unwrap().is_empty());
         let x = read_array(scratch.path().join("x.npy")).unwrap();
@@ -39,7 +47,7 @@ fn an_integral_equation_is_solved_by_every_rule() {
 #[test]
 fn a_sinogram_becomes_a_slice() {
     let scratch = Scratch::new("invert-sinogram");
-    let (side, views) = (24, 36);
+    let (side, views) = (24_usize, 36);
     let truth: Vec<f64> = (0..side * side)
         .map(|i| if (i / side).abs_diff(12).pow(2) + (i % side).abs_diff(10).pow(2) < 36 { 1.0 } else { 0.0 })
         .collect();

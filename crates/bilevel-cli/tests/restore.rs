@@ -87,8 +87,14 @@ fn a_known_blur_is_undone_as_far_as_the_noise_allows() {
     let small: Vec<f64> = blurred(&phantom()).iter().zip(noise(2)).map(|(b, n)| b + 0.2 * n).collect();
     save(&scratch, "blurred.tif", small, Depth::F32);
     let before = error(&scratch.path().join("blurred.tif"));
-    for more in [["--prior", "tikhonov", "--criterion", "sure"], ["--prior", "tikhonov", "--criterion", "gcv"], ["--prior", "tv", "--criterion", "sure"]] {
-        let given = [&["restore", "blurred.tif", "--blur", "gaussian:1.2", "--sigma", "0.012", "--quiet"][..], &more].concat();
+    for more in [
+        ["--prior", "tikhonov", "--criterion", "sure"],
+        ["--prior", "tikhonov", "--criterion", "gcv"],
+        ["--prior", "tv", "--criterion", "sure"],
+    ] {
+        let given =
+            [&["restore", "blurred.tif", "--blur", "gaussian:1.2", "--sigma", "0.012", "--quiet"][..], &more]
+                .concat();
         succeed(scratch.path(), &given);
         let after = error(&scratch.path().join("blurred.restored.tif"));
         assert!(after < 0.8 * before, "{more:?}: {after} of {before}");
@@ -117,7 +123,18 @@ fn a_weight_learned_from_pairs_is_kept_in_a_file_and_applied() {
         save(&scratch, &format!("pairs/degraded/{name}"), noisy(&phantom(), 10 + k as u64), Depth::F64);
     }
     save(&scratch, "new.npy", noisy(&phantom(), 20), Depth::F64);
-    let learn = ["restore", "new.npy", "--prior", "tv", "--train", "pairs", "--save-model", "tv.json", "--json", "--quiet"];
+    let learn = [
+        "restore",
+        "new.npy",
+        "--prior",
+        "tv",
+        "--train",
+        "pairs",
+        "--save-model",
+        "tv.json",
+        "--json",
+        "--quiet",
+    ];
     let learned = json(scratch.path(), &learn);
     assert_eq!(learned["criterion"], "supervised");
     let once = read_image(scratch.path().join("new.restored.npy")).unwrap();
@@ -126,8 +143,12 @@ fn a_weight_learned_from_pairs_is_kept_in_a_file_and_applied() {
     assert_eq!(once, read_image(scratch.path().join("new.restored.npy")).unwrap());
     assert!(error(&scratch.path().join("new.restored.npy")) < 0.6 * SIGMA);
     // The best weight for the same images is the best for any noise of that size, or nearly.
-    let sure = json(scratch.path(), &["restore", "new.npy", "--prior", "tv", "--sigma", "0.06", "--json", "--quiet"]);
-    let ratio = sure["planes"][0]["lambda"].as_f64().unwrap() / learned["learned"]["lambda"].as_f64().unwrap();
+    let sure = json(
+        scratch.path(),
+        &["restore", "new.npy", "--prior", "tv", "--sigma", "0.06", "--json", "--quiet"],
+    );
+    let ratio =
+        sure["planes"][0]["lambda"].as_f64().unwrap() / learned["learned"]["lambda"].as_f64().unwrap();
     assert!((0.6..1.7).contains(&ratio), "{ratio}");
 }
 
@@ -135,8 +156,12 @@ fn a_weight_learned_from_pairs_is_kept_in_a_file_and_applied() {
 fn the_report_is_one_page_with_its_images_inside() {
     let scratch = Scratch::new("restore-report");
     save(&scratch, "noisy.png", noisy(&phantom(), 1), Depth::U16);
-    let said = succeed(scratch.path(), &["restore", "noisy.png", "--prior", "tikhonov", "--report", "noisy.html"]);
-    assert!(said.contains("noisy.restored.png") && said.contains("of 65535") && said.contains("tikhonov"), "{said}");
+    let said =
+        succeed(scratch.path(), &["restore", "noisy.png", "--prior", "tikhonov", "--report", "noisy.html"]);
+    assert!(
+        said.contains("noisy.restored.png") && said.contains("of 65535") && said.contains("tikhonov"),
+        "{said}"
+    );
     let page = scratch.read("noisy.html");
     assert_eq!(page.matches("data:image/png;base64,").count(), 3, "before, after, residual");
     assert!(page.contains("default-src 'none'") && page.contains("consensus") && page.ends_with("</html>"));

@@ -137,7 +137,7 @@ pub(super) fn choice(page: &RestorationPage<'_>) -> Markup {
                     @if !record.choice.subbands.is_empty() { (subbands(page, record, k)) }
                 }
             }
-            @if records(page).iter().all(|r| r.choice == Default::default()) { p class="lead" { "The weight was given; nothing was chosen." } }
+            @if page.learned_curve.is_empty() && records(page).iter().all(|r| r.choice.curve.is_empty() && r.choice.subbands.is_empty()) { p class="lead" { "The weight was given; nothing was chosen." } }
         }
     }
 }
@@ -267,7 +267,7 @@ fn residual_picture(page: &RestorationPage<'_>, record: &PlaneRecord, k: usize) 
         }
         None => format!("The residual is {size} large"),
     };
-    let Some(uri) = data_uri(&[&record.residual], page.shape, (-bound, bound)) else {
+    let Some(uri) = data_uri(&[record.residual.as_slice()], page.shape, (-bound, bound)) else {
         return explanation(&finding, "The residual could not be encoded.");
     };
     html! {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use anyhow::bail;
 use bilevel::inverse::restore::{
-    Blur, Criterion, Degraded, LearnedModel, Prior, Restoration, RestoreSettings, Watch, learn, restore,
+    Blur, Criterion, Degraded, LearnedModel, Prior, Restoration, RestoreSettings, learn, restore,
 };
 use bilevel::operator::wavelet::Wavelet;
 use bilevel_io::{Image, check_image_name, read_image, write_image, write_json};
@@ -133,7 +133,7 @@ fn taught(
     let Some(directory) = &args.weights.train else { return Ok(None) };
     let pairs = files::pairs(directory, image.n_planes())?;
     progress.learning(pairs.len());
-    let model = learn(&pairs, settings, progress as &mut dyn Watch)?;
+    let model = learn(&pairs, settings, progress)?;
     progress.restoring();
     settings.lambda = Some(model.lambda);
     Ok(Some(model))
@@ -148,7 +148,7 @@ fn page<'a>(args: &RestoreArgs, done: &'a Done) -> RestorationPage<'a> {
         unit: done.image.depth.unit(),
         unit_name: done.image.depth.name().into(),
         learned_from: done.model.as_ref().map(|m| m.n_pairs),
-        learned_curve: done.model.as_ref().map_or(&[], |m| &m.curve),
+        learned_curve: done.model.as_ref().map_or(&[], |m| m.curve.as_slice()),
         command: said::command_line(),
     }
 }
