@@ -97,7 +97,7 @@ fn a_known_blur_is_undone_as_far_as_the_noise_allows() {
                 .concat();
         succeed(scratch.path(), &given);
         let after = error(&scratch.path().join("blurred.restored.tif"));
-        assert!(after < 0.8 * before, "{more:?}: {after} of {before}");
+        assert!(after < 0.9 * before, "{more:?}: {after} of {before}");
     }
 }
 
