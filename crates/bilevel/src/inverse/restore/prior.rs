@@ -134,7 +134,6 @@ pub(super) fn with_solver<T>(
     work: &mut dyn FnMut(&dyn AnySolver) -> Result<T>,
 ) -> Result<T> {
     let noise = sigma.unwrap_or_else(|| 0.05 * deviation(&plane.data)).max(f64::MIN_POSITIVE);
-    let simple = plane.is_plain();
     match settings.prior {
         Prior::Tikhonov => {
             let gradient = gradient(plane, settings)?;
@@ -145,14 +144,15 @@ pub(super) fn with_solver<T>(
         }
         Prior::Wavelet(wavelet) => {
             let frame = frame(wavelet, plane.shape)?.into();
-            let range = if simple { (0.05 * noise, 30.0 * noise) } else { (1e-3 * noise, 10.0 * noise) };
-            work(&ByWavelets { plane, frame, range })
+            let factors = if plane.blur.is_none() { (0.05, 30.0) } else { (1e-3, 10.0) };
+            work(&ByWavelets { plane, frame, range: (factors.0 * noise, factors.1 * noise) })
         }
         Prior::TotalVariation => {
-            if simple {
-                return work(&ByTotalVariation { shape: plane.shape, range: (0.03 * noise, 10.0 * noise) });
+            let factors = if plane.blur.is_none() { (0.03, 10.0) } else { (1e-3, 3.0) };
+            let range = (factors.0 * noise, factors.1 * noise);
+            if plane.is_plain() {
+                return work(&ByTotalVariation { shape: plane.shape, range });
             }
-            let range = (1e-3 * noise, noise);
             match CommonSpectrum::of(&plane.operator, &[]) {
                 Some(spectrum) => work(&ByTvDeblurring { plane, solver: BySpectrum(spectrum), range }),
                 None => work(&ByTvDeblurring { plane, solver: ConjugateGradients(&plane.operator), range }),
@@ -233,7 +233,7 @@ impl PlaneSolver for ByWavelets<'_> {
         };
         let at = Hyperparameters { lambda: vec![lambda], ridge: 0.0 };
         let accuracy = Accuracy { relative_gap: GAP, ..Accuracy::TIGHT };
-        let solution = problem.max_iterations(400).solve(&at, start.cloned(), accuracy)?;
+        let solution = problem.max_iterations(1000).solve(&at, start.cloned(), accuracy)?;
         let image = solution.predictor.clone();
         let fitted = self.plane.operator.apply(&image)?;
         Ok(Solved { image, fitted, state: solution })
