@@ -248,7 +248,7 @@ fn by_krylov(
 }
 
 fn krylov_lines(fit: &HybridFit, operator: &dyn LinearOperator, rule: &str) -> Vec<(&'static str, String)> {
-    let freedom = fit.degrees_of_freedom.map_or("not counted".to_string(), |df| rough(df));
+    let freedom = fit.degrees_of_freedom.map_or("not counted".to_string(), rough);
     vec![
         ("problem", format!("{} measurements of {} unknowns", operator.n_rows(), operator.n_columns())),
         ("chosen", format!("λ = {} by {rule}; degrees of freedom {freedom}", number(fit.lambda))),

@@ -267,7 +267,7 @@ mod tests {
 
     #[test]
     fn a_minimum_at_the_end_of_the_range_is_said() {
-        let found = minimize((1e-3, 1e3), |l| Ok(l)).unwrap();
+        let found = minimize((1e-3, 1e3), Ok).unwrap();
         assert!(found.warning.is_some() && found.lambda < 1.1e-3);
     }
 }
