@@ -1,4 +1,5 @@
 //! Images come back from a file as they were written, and what is no image is refused in one sentence.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::path::PathBuf;
 
