@@ -19,7 +19,7 @@ use super::cosine::CosinePlan;
 use super::fft::RealFft;
 use super::grid::Grid;
 use super::pool::Pool;
-use super::real::real;
+use super::real::{check_range, real};
 use super::spectrum::{Basis, Modes, Spectral};
 use super::{Boundary, Kernel, LinearOperator, Real};
 use crate::{Error, Result};
@@ -69,10 +69,12 @@ impl<T: Real> Convolution<T> {
     /// The convolution of arrays of a shape (slowest axis first) with a kernel of as many axes.
     ///
     /// # Errors
-    /// [`Error::InvalidSetting`] as [`Grid::new`], for a kernel with another number of axes, or one that is larger than the image along an axis.
+    /// [`Error::InvalidSetting`] as [`Grid::new`], for a kernel with another number of axes, or one that is larger than the image along an axis;
+    /// [`Error::InvalidData`] for a value that is not finite in the precision of the image.
     pub fn new(shape: &[usize], kernel: &Kernel, boundary: Boundary) -> Result<Self> {
         let grid = Grid::new(shape)?;
         check_fit(shape, kernel)?;
+        kernel.values().iter().try_for_each(|v| check_range::<T>("value of a convolution kernel", *v))?;
         let is_reflective = boundary == Boundary::Reflective;
         let is_few = kernel.values().iter().filter(|v| **v != 0.0).count() <= FEW_VALUES;
         let way = if is_few && (!is_reflective || kernel.is_symmetric()) {

@@ -8,6 +8,9 @@ use crate::{Error, Result};
 /// Strips that a pixel is cut into where the share of it that a disk covers is measured.
 const STRIPS: usize = 64;
 
+/// The most values of a kernel that is made from a size: 1 GB of them.
+const MOST_VALUES: usize = 1 << 27;
+
 /// The values of a kernel and the sample at its centre, which a convolution leaves in place.
 ///
 /// (k ∗ x)_i = Σ_j k_j x_{i − (j − centre)}: the kernel is the image of a point.
@@ -64,9 +67,12 @@ impl Kernel {
     /// [`Error::InvalidSetting`] unless σ is positive and finite and there are one to three axes.
     pub fn gaussian(sigma: f64, n_axes: usize) -> Result<Self> {
         check_size("sigma", sigma)?;
+        if !(1..=3).contains(&n_axes) {
+            return Err(Error::setting("n_axes", n_axes, "one, two or three axes"));
+        }
         let reach = (4.0 * sigma + 0.5).floor();
         let line: Vec<f64> = offsets(reach).map(|d| (-0.5 * (d / sigma).powi(2)).exp()).collect();
-        let grid = Grid::new(&vec![line.len(); n_axes])?;
+        let grid = named_grid("sigma", sigma, &vec![line.len(); n_axes])?;
         let at = |k: usize| grid.shape().iter().fold((k, 1.0), |(k, v), n| (k / n, v * line[k % n])).1;
         let values = (0..grid.size()).map(at).collect();
         Self::from_samples(grid.shape(), values)?.normalized()
@@ -93,7 +99,7 @@ impl Kernel {
         let (right, up) = direction(angle);
         let reach = |along: f64| (0.5 * length * along.abs() - 0.5 - 1e-9).ceil().max(0.0);
         let (rows, columns) = (2 * reach(up) as usize + 1, 2 * reach(right) as usize + 1);
-        let mut values = vec![0.0; Grid::new(&[rows, columns])?.size()];
+        let mut values = vec![0.0; named_grid("length", length, &[rows, columns])?.size()];
         let path = crossings(length, right, up);
         for ends in path.windows(2) {
             let middle = 0.5 * (ends[0] + ends[1]);
@@ -113,7 +119,7 @@ impl Kernel {
         check_size("radius", radius)?;
         let reach = (radius - 0.5).ceil().max(0.0);
         let n = 2 * reach as usize + 1;
-        let size = Grid::new(&[n, n])?.size();
+        let size = named_grid("radius", radius, &[n, n])?.size();
         let mut values = Vec::with_capacity(size);
         for row in offsets(reach) {
             // By symmetry, so that the kernel is symmetric to the last digit.
@@ -125,17 +131,17 @@ impl Kernel {
     /// The same kernel divided by the sum of its values, so that a constant image stays as it is.
     ///
     /// # Errors
-    /// [`Error::InvalidData`] if the sum is zero or not finite.
+    /// [`Error::InvalidData`] if the sum is not finite, or so near to zero that the quotients are not.
     pub fn normalized(mut self) -> Result<Self> {
         let sum: f64 = self.values.iter().sum();
-        if sum == 0.0 || !sum.is_finite() {
+        self.values.iter_mut().for_each(|v| *v /= sum);
+        if !sum.is_finite() || self.values.iter().any(|v| !v.is_finite()) {
             return Err(Error::data(
                 "sum of a convolution kernel",
                 sum.to_string(),
-                "a finite number other than 0",
+                "a finite number that the values can be divided by",
             ));
         }
-        self.values.iter_mut().for_each(|v| *v /= sum);
         Ok(self)
     }
 
@@ -186,6 +192,19 @@ impl Kernel {
 fn offsets(reach: f64) -> impl Iterator<Item = f64> {
     let reach = reach as isize;
     (-reach..=reach).map(|d| d as f64)
+}
+
+/// The grid of a kernel that a size asks for.
+fn named_grid(name: &'static str, size: f64, shape: &[usize]) -> Result<Grid> {
+    let grid = Grid::new(shape)?;
+    if grid.size() <= MOST_VALUES {
+        return Ok(grid);
+    }
+    Err(Error::setting(
+        name,
+        format!("{size}, which takes a kernel of shape {shape:?}"),
+        format!("one with at most {MOST_VALUES} values"),
+    ))
 }
 
 /// Kernels of more than 10⁶ samples along an axis are larger than any image, and than memory.

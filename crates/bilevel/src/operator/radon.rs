@@ -20,6 +20,8 @@ use crate::{Error, Result};
 
 /// Views that are projected in one pass over the image: a line of it is then read from the nearest cache.
 const VIEWS_TOGETHER: usize = 8;
+/// Pixels or samples that memory has addresses for, with room to spare.
+const MOST: usize = 1 << 48;
 /// Lines of the image that a task of the adjoint owns: with their sums they fit the second cache.
 const LINES_TOGETHER: usize = 16;
 
@@ -70,9 +72,15 @@ impl ParallelBeam {
                 return Err(Error::setting(name, "none", "at least one"));
             }
         }
-        for (name, length) in [("spacing", self.spacing), ("pixel", self.pixel)] {
+        let sizes = [(self.height, self.width), (self.angles.len(), self.detectors)];
+        if sizes.iter().any(|(a, b)| a.checked_mul(*b).is_none_or(|n| n > MOST)) {
+            let found = format!("{sizes:?} pixels and samples");
+            return Err(Error::setting("scan", found, format!("at most {MOST} of each")));
+        }
+        let ratio = self.spacing / self.pixel;
+        for (name, length) in [("spacing", self.spacing), ("pixel", self.pixel), ("spacing", ratio)] {
             if !(length.is_finite() && length > 0.0) {
-                return Err(Error::setting(name, length, "a positive length"));
+                return Err(Error::setting(name, length, "a positive length, in pixels too"));
             }
         }
         if let Some(axis) = self.axis.filter(|axis| !axis.is_finite()) {

@@ -134,12 +134,12 @@ impl TravelTime {
     /// Traces all rays through the grid.
     ///
     /// # Errors
-    /// [`Error::InvalidSetting`] for a grid without cells or extent; [`Error::InvalidData`] for a ray whose ends are not finite or the same point.
+    /// [`Error::InvalidSetting`] for a grid without cells or extent; [`Error::InvalidData`] for a ray whose ends are not finite, infinitely far apart or the same point.
     pub fn new(grid: &CellGrid, rays: &[Ray]) -> Result<Self> {
         grid.check()?;
         if let Some((k, ray)) = rays.iter().enumerate().find(|(_, ray)| !is_a_line(ray)) {
             let found = format!("from {:?} to {:?}", ray.source, ray.receiver);
-            return Err(Error::data(format!("ray {k}"), found, "two different finite points"));
+            return Err(Error::data(format!("ray {k}"), found, "two different points a finite length apart"));
         }
         let traced: Vec<Vec<(u32, f64)>> = rays
             .par_iter()
@@ -181,8 +181,10 @@ impl<T: Element> LinearOperator<T> for TravelTime {
     }
 }
 
+/// Whether the ends are different and finite, and so far apart at most that their distance is finite.
 fn is_a_line(ray: &Ray) -> bool {
-    ray.source != ray.receiver && ray.source.iter().chain(&ray.receiver).all(|at| at.is_finite())
+    let length = (ray.receiver[0] - ray.source[0]).hypot(ray.receiver[1] - ray.source[1]);
+    ray.source != ray.receiver && length.is_finite()
 }
 
 /// A sparse matrix by lines (rows of A or of Aᵀ).

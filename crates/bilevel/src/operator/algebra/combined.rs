@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use super::{add, common_size};
 use crate::operator::pool::Pool;
-use crate::operator::real::real;
+use crate::operator::real::{check_range, real};
 use crate::operator::spectrum::{Basis, Modes, Spectral};
 use crate::operator::{LinearOperator, Real};
 use crate::{Error, Result};
@@ -27,11 +27,12 @@ impl<T: Real, A: LinearOperator<T>> Scaled<A, T> {
     /// `factor` times an operator.
     ///
     /// # Errors
-    /// [`Error::InvalidSetting`] if the factor is not finite.
+    /// [`Error::InvalidSetting`] if the factor is not finite, [`Error::InvalidData`] if it is not in the precision of the vectors.
     pub fn new(factor: f64, operator: A) -> Result<Self> {
         if !factor.is_finite() {
             return Err(Error::setting("factor", factor, "a finite number"));
         }
+        check_range::<T>("factor of an operator", factor)?;
         Ok(Self { factor, operator, precision: PhantomData })
     }
 

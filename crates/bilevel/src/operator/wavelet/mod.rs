@@ -34,20 +34,19 @@ mod passes;
 mod stationary;
 mod transform;
 
-use std::ops::{Add, AddAssign, Mul, Range};
+use std::ops::Range;
 
 pub(crate) use combine::combine;
 pub use family::{Family, Wavelet};
 pub use stationary::StationaryTransform;
 pub use transform::{WaveletSynthesis, WaveletTransform};
 
-use crate::kernel::Element;
+use super::Real;
+use super::real::real;
 use crate::{Error, Result};
 
-/// An [`Element`] to calculate with: `f32` and `f64`.
-pub trait Real: Element + Default + Add<Output = Self> + Mul<Output = Self> + AddAssign {}
-
-impl<T: Element + Default + Add<Output = T> + Mul<Output = T> + AddAssign> Real for T {}
+/// Samples of one plane that memory has addresses for, with room for the coefficients of all levels.
+const MOST_SAMPLES: usize = 1 << 48;
 
 /// What a decimated transform takes a signal for beyond its ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -114,7 +113,7 @@ struct Taps<T> {
 
 impl<T: Real> Taps<T> {
     fn new(wavelet: Wavelet, scale: f64) -> Self {
-        let scaled = |filter: &[f64]| filter.iter().map(|h| T::from_f64(scale * h)).collect();
+        let scaled = |filter: &[f64]| filter.iter().map(|h| real(scale * h)).collect();
         Self { low: scaled(wavelet.scaling_filter()), high: scaled(&wavelet.wavelet_filter()) }
     }
 }
@@ -122,9 +121,11 @@ impl<T: Real> Taps<T> {
 /// A sentence for shapes and levels that no transform has.
 fn check(shape: [usize; 2], levels: usize) -> Result<()> {
     let longest = shape[0].max(shape[1]);
-    if shape.contains(&0) || u32::try_from(longest).is_err() {
+    let fits = shape[0].checked_mul(shape[1]).is_some_and(|samples| samples <= MOST_SAMPLES);
+    if shape.contains(&0) || u32::try_from(longest).is_err() || !fits {
         let found = format!("{} x {}", shape[0], shape[1]);
-        return Err(Error::data("shape of what is to be transformed", found, "sides of 1 to 2^32 - 1"));
+        let expected = "sides of 1 to 2^32 - 1, and no more samples than 2^48";
+        return Err(Error::data("shape of what is to be transformed", found, expected));
     }
     let most = (usize::BITS - (longest - 1).leading_zeros()).max(1);
     if levels == 0 || levels > most as usize {

@@ -66,12 +66,12 @@ impl StationaryTransform {
 
     /// Number of samples of all planes.
     pub fn n_samples(&self) -> usize {
-        self.planes * self.plane()
+        self.planes.saturating_mul(self.plane())
     }
 
     /// Number of coefficients of all planes.
     pub fn n_coefficients(&self) -> usize {
-        self.n_samples() * self.subbands.len()
+        self.n_samples().saturating_mul(self.subbands.len())
     }
 
     /// Samples of one plane.

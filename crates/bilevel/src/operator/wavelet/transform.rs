@@ -99,12 +99,12 @@ impl WaveletTransform {
 
     /// Number of samples of all planes.
     pub fn n_samples(&self) -> usize {
-        self.planes * self.plane_samples()
+        self.planes.saturating_mul(self.plane_samples())
     }
 
     /// Number of coefficients of all planes.
     pub fn n_coefficients(&self) -> usize {
-        self.planes * self.plane_coefficients()
+        self.planes.saturating_mul(self.plane_coefficients())
     }
 
     /// The inverse S, with S W = I, as an operator.
