@@ -142,10 +142,11 @@ fn robust_rules_and_the_consensus_stay_near_the_oracle_where_gcv_fails() {
             let form = StandardForm::new(&problem.a, &noisy.b, None).unwrap();
             // The smallest error on a grid is as good as the smallest for a ratio of two digits.
             let lambdas = (0..120).map(|k| form.diagonal().range().1 * (-0.35 * f64::from(k)).exp());
-            let errors = lambdas.map(|lambda| problem.relative_error(&form.solve(lambda)));
+            let errors = lambdas.map(|lambda| problem.relative_error(&form.solve(lambda).unwrap()));
             let best = errors.fold(f64::INFINITY, f64::min);
-            let mut record =
-                |k: usize, lambda: f64| ratios[k].push(problem.relative_error(&form.solve(lambda)) / best);
+            let mut record = |k: usize, lambda: f64| {
+                ratios[k].push(problem.relative_error(&form.solve(lambda).unwrap()) / best)
+            };
             for (k, rule) in rules.iter().enumerate() {
                 record(k, choose(form.diagonal(), rule).unwrap().lambda);
             }

@@ -156,7 +156,7 @@ fn the_standard_form_solves_the_normal_equations() {
         for lambda in [1e-3, 1.0, 1e3] {
             let at = Hyperparameters { lambda: vec![lambda], ridge: 0.0 };
             let expected = lower.solve(&at, None, Accuracy::TIGHT).unwrap().coefficients;
-            for (x, e) in form.solve(lambda).iter().zip(&expected) {
+            for (x, e) in form.solve(lambda).unwrap().iter().zip(&expected) {
                 approx::assert_abs_diff_eq!(*x, *e, epsilon = 1e-10);
             }
         }

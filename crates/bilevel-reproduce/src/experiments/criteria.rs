@@ -128,7 +128,7 @@ fn cross_validated(a: &DenseMatrix<f64>, b: &[f64]) -> Result<f64> {
     Ok(smallest(|t| {
         let errors = folds.iter().map(|(form, rows, targets)| {
             let mut predicted = vec![0.0; targets.len()];
-            rows.product_into(&form.solve(t.exp()), &mut predicted);
+            rows.product_into(&form.combine(&form.diagonal().filters(t.exp())), &mut predicted);
             predicted.iter().zip(targets).map(|(z, b)| (z - b).powi(2)).sum::<f64>()
         });
         errors.sum()

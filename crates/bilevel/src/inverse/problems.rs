@@ -50,10 +50,11 @@ impl TestProblem {
         self.with_direction(level, &noise)
     }
 
-    /// The data with the given noise, scaled to norm `level`·‖b‖.
+    /// The data with the given noise, scaled to norm `level`·‖b‖; what is missing of a shorter one is 0.
     pub fn with_direction(&self, level: f64, direction: &[f64]) -> NoisyData {
         let scale = level * norm(&self.b) / norm(direction).max(f64::MIN_POSITIVE);
-        let b = self.b.iter().zip(direction).map(|(b, z)| b + scale * z).collect();
+        let noise = direction.iter().chain(std::iter::repeat(&0.0));
+        let b = self.b.iter().zip(noise).map(|(b, z)| b + scale * z).collect();
         NoisyData { b, sigma: level * norm(&self.b) / (self.b.len() as f64).sqrt() }
     }
 
@@ -95,7 +96,7 @@ pub fn all(n: usize) -> Result<Vec<TestProblem>> {
 /// One-dimensional image restoration: light through a slit, K = ((cos s + cos t) sin(u)/u)², u = π(sin s + sin t), on [−π/2, π/2].
 ///
 /// # Errors
-/// [`Error::InvalidSetting`] unless n is at least 2.
+/// [`Error::InvalidSetting`] unless n is 2 to 16,384.
 pub fn shaw(n: usize) -> Result<TestProblem> {
     check(n, 1)?;
     let (h, at) = (PI / n as f64, |i: usize| (i as f64 + 0.5) * PI / n as f64 - FRAC_PI_2);
@@ -172,7 +173,7 @@ pub fn heat(n: usize) -> Result<TestProblem> {
 /// Gravity surveying: a mass distribution at depth d = 1/4 from the field above it, K = d (d² + (s − t)²)^(−3/2) on [0, 1].
 ///
 /// # Errors
-/// [`Error::InvalidSetting`] unless n is at least 2.
+/// [`Error::InvalidSetting`] unless n is 2 to 16,384.
 pub fn gravity(n: usize) -> Result<TestProblem> {
     check(n, 1)?;
     let (h, d) = (1.0 / n as f64, 0.25);
@@ -184,7 +185,7 @@ pub fn gravity(n: usize) -> Result<TestProblem> {
 /// The second derivative: K is Green's function of x'' on [0, 1], x = t. Only mildly ill-posed.
 ///
 /// # Errors
-/// [`Error::InvalidSetting`] unless n is at least 2.
+/// [`Error::InvalidSetting`] unless n is 2 to 16,384.
 pub fn deriv2(n: usize) -> Result<TestProblem> {
     check(n, 1)?;
     let h = 1.0 / n as f64;
@@ -204,7 +205,7 @@ pub fn deriv2(n: usize) -> Result<TestProblem> {
 /// Fox and Goodwin's severely ill-posed problem: K = √(s² + t²) on [0, 1], x = t.
 ///
 /// # Errors
-/// [`Error::InvalidSetting`] unless n is at least 2.
+/// [`Error::InvalidSetting`] unless n is 2 to 16,384.
 pub fn foxgood(n: usize) -> Result<TestProblem> {
     check(n, 1)?;
     let (h, at) = (1.0 / n as f64, |i: usize| (i as f64 + 0.5) / n as f64);
@@ -255,7 +256,7 @@ pub fn i_laplace(n: usize) -> Result<TestProblem> {
 /// A problem with a discontinuous solution: K = t exp(−st²) on [0, 1], x = 1 between 1/3 and 2/3.
 ///
 /// # Errors
-/// [`Error::InvalidSetting`] unless n is at least 2.
+/// [`Error::InvalidSetting`] unless n is 2 to 16,384.
 pub fn wing(n: usize) -> Result<TestProblem> {
     check(n, 1)?;
     let (h, from, to) = (1.0 / n as f64, 1.0 / 3.0, 2.0 / 3.0);
@@ -272,8 +273,11 @@ pub fn wing(n: usize) -> Result<TestProblem> {
 /// [`Error::InvalidSetting`] unless 2 ≤ n ≤ 64 and `band` is at least 1.
 pub fn blur(n: usize, band: usize) -> Result<TestProblem> {
     check(n, 1)?;
-    if n > LARGEST_IMAGE || band == 0 {
-        return Err(Error::setting("n", n, format!("at most {LARGEST_IMAGE}, with a band of at least 1")));
+    if n > LARGEST_IMAGE {
+        return Err(Error::setting("n", n, format!("at most {LARGEST_IMAGE}")));
+    }
+    if band == 0 {
+        return Err(Error::setting("band", band, "at least 1"));
     }
     let variance = 0.49;
     let weight = |d: usize| match d < band {
@@ -301,8 +305,10 @@ pub fn derivative(order: usize, n: usize) -> Result<DenseMatrix<f64>> {
         2 => &[1.0, -2.0, 1.0],
         _ => return Err(Error::setting("order", order, "1 or 2")),
     };
-    if n <= order {
-        return Err(Error::setting("n", n, format!("more than {order}, the order of the derivative")));
+    if n <= order || n > LARGEST_MATRIX {
+        let expected =
+            format!("more than {order}, the order of the derivative, and at most {LARGEST_MATRIX}");
+        return Err(Error::setting("n", n, expected));
     }
     let rows = n - order;
     let entry =
@@ -310,6 +316,8 @@ pub fn derivative(order: usize, n: usize) -> Result<DenseMatrix<f64>> {
     DenseMatrix::new(rows, n, (0..rows * n).map(entry).collect())
 }
 
+/// Rows of a dense matrix of 2 GB.
+const LARGEST_MATRIX: usize = 1 << 14;
 const LARGEST_QUADRATURE: usize = 160;
 const LARGEST_IMAGE: usize = 64;
 
@@ -348,10 +356,10 @@ fn laguerre(n: usize, t: f64) -> (f64, f64, f64) {
 }
 
 fn check(n: usize, multiple: usize) -> Result<()> {
-    if n >= 2 && n.is_multiple_of(multiple) {
+    if (2..=LARGEST_MATRIX).contains(&n) && n.is_multiple_of(multiple) {
         return Ok(());
     }
-    Err(Error::setting("n", n, format!("at least 2, and a multiple of {multiple}")))
+    Err(Error::setting("n", n, format!("2 to {LARGEST_MATRIX}, and a multiple of {multiple}")))
 }
 
 fn matrix(n: usize, entry: impl Fn(usize, usize) -> f64) -> Result<DenseMatrix<f64>> {

@@ -120,7 +120,8 @@ impl DiagonalProblem {
     ///
     /// # Errors
     /// [`Error::InvalidData`] if there is no component, a number is negative or not finite, the penalty or the operator vanishes, or both vanish on
-    /// one component: there the solution would not be determined.
+    /// one component: there the solution would not be determined; if A and L are so far apart in scale that no λ can weigh them, or A sees more
+    /// components than there are data.
     pub fn new(components: impl IntoIterator<Item = Component>, outside: f64, n_data: usize) -> Result<Self> {
         if !(outside.is_finite() && outside >= 0.0) {
             return Err(Error::data(
@@ -139,7 +140,31 @@ impl DiagonalProblem {
                 "a direction in which λ weighs the data against the penalty",
             ));
         }
-        Ok(Self { lines, outside, n_data: n_data as f64 })
+        let problem = Self { lines, outside, n_data: n_data as f64 };
+        problem.check_scale()?;
+        Ok(problem)
+    }
+
+    /// Refuses scales whose ratio is no number, and more components in the range of A than b can have.
+    fn check_scale(&self) -> Result<()> {
+        let (least, most) = self.range();
+        if !(least.is_normal() && most.is_finite()) {
+            let found = format!("squared singular values {least:.1e} to {most:.1e} times as large");
+            return Err(Error::data("A relative to L", found, "matrices of comparable scale"));
+        }
+        let seen: f64 = self.lines.iter().filter(|line| line.gain > 0.0).map(|line| line.multiplicity).sum();
+        if seen > self.n_data * (1.0 + f64::EPSILON) {
+            let expected = format!("at most {}, the length of b", self.n_data);
+            return Err(Error::data("components that A sees", seen.to_string(), expected));
+        }
+        Ok(())
+    }
+
+    /// n − df, summed without cancellation.
+    pub(super) fn freedom_left(&self, lambda: f64) -> f64 {
+        let [lost] = self.sums(lambda, |line, f: &Filter<1>| [f.lost.scaled(line.multiplicity)]);
+        let all: f64 = self.lines.iter().map(|line| line.multiplicity).sum();
+        (lost.value() + (self.n_data - all)).max(0.0)
     }
 
     /// Number of components.
@@ -152,9 +177,13 @@ impl DiagonalProblem {
         self.n_data as usize
     }
 
-    /// f_i for each component.
+    /// f_i for each component; for λ = ∞ too, where only what the penalty leaves free is kept.
     pub fn filters(&self, lambda: f64) -> Vec<f64> {
-        self.lines.iter().map(|line| line.gain / (line.gain + lambda * line.penalty)).collect()
+        let kept = |line: &Line| match line.penalty {
+            0.0 => 1.0,
+            penalty => line.gain / (line.gain + lambda * penalty),
+        };
+        self.lines.iter().map(kept).collect()
     }
 
     /// tr ∂(Ax)/∂b = Σ f_i: what the solution uses up of the data.

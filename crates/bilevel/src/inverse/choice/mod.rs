@@ -236,7 +236,7 @@ fn choice_at<P: SpectralProblem + ?Sized>(
         degrees_of_freedom,
         residual_norm,
         penalty_norm: diagonal.penalty_norm(lambda),
-        sigma: residual_norm / (diagonal.n_data - degrees_of_freedom).max(f64::MIN_POSITIVE).sqrt(),
+        sigma: residual_norm / diagonal.freedom_left(lambda).max(f64::MIN_POSITIVE).sqrt(),
         verdict,
     }
 }

@@ -162,6 +162,13 @@ impl Rule {
                 positive("sigma", *sigma)?;
                 positive("safety", *safety)
             }
+            Self::Oracle { truth } => match truth.iter().position(|x| !x.is_finite()) {
+                Some(k) => {
+                    let what = format!("true x, entry {}", k + 1);
+                    Err(Error::data(what, truth[k].to_string(), "a finite number"))
+                }
+                None => Ok(()),
+            },
             _ => Ok(()),
         }
     }

@@ -6,11 +6,11 @@
 //! Sources: Hutchinson, "A stochastic estimator of the trace of the influence matrix", Comm. Statist. Simulation 19 (1990); Ubaru, Chen, Saad, "Fast estimation of
 //! tr(f(A)) via stochastic Lanczos quadrature", SIAM J. Matrix Anal. Appl. 38 (2017).
 
-use rand::{RngExt, SeedableRng};
+use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use crate::operator::LinearOperator;
-use crate::solver::{Tridiagonal, lanczos};
+use crate::solver::{Tridiagonal, lanczos, signs};
 use crate::{Error, Result};
 
 /// How many probes and products are spent.
@@ -35,7 +35,7 @@ impl Default for ProbeSettings {
 pub struct Estimate {
     /// The mean.
     pub value: f64,
-    /// Its standard error.
+    /// Its standard error; infinite with a single probe.
     pub standard_error: f64,
 }
 
@@ -64,8 +64,7 @@ impl ProbedSpectrum {
             return Err(Error::setting("probes", "no probes or steps", "at least one of each"));
         }
         let mut rng = ChaCha8Rng::seed_from_u64(settings.seed);
-        let mut sign = || if rng.random::<bool>() { 1.0 } else { -1.0 };
-        let mut probe = || (0..operator.n_rows()).map(|_| sign()).collect::<Vec<f64>>();
+        let mut probe = || signs(operator.n_rows(), &mut rng);
         let probed = (0..settings.probes).map(|_| lanczos(operator, &probe(), settings.steps, true));
         Ok(Self { probed: probed.collect::<Result<_>>()? })
     }
@@ -79,24 +78,35 @@ impl ProbedSpectrum {
         let values: Vec<f64> = self.probed.iter().map(|t| t.quadrature(&f)).collect::<Result<_>>()?;
         let value = values.iter().sum::<f64>() / count;
         let squares: f64 = values.iter().map(|v| (v - value).powi(2)).sum();
-        Ok(Estimate { value, standard_error: (squares / (count * (count - 1.0).max(1.0))).sqrt() })
+        let standard_error =
+            if count > 1.0 { (squares / (count * (count - 1.0))).sqrt() } else { f64::INFINITY };
+        Ok(Estimate { value, standard_error })
     }
 
     /// tr A(A + λI)⁻¹, A being AᵀA of an inverse problem in standard form.
     ///
     /// # Errors
-    /// As [`Self::trace`].
+    /// As [`Self::trace`]; [`Error::InvalidSetting`] for a λ that is not positive: eigenvalues of 0 cannot be told from rounding then.
     pub fn degrees_of_freedom(&self, lambda: f64) -> Result<Estimate> {
+        check_lambda(lambda)?;
         self.trace(|s| s.max(0.0) / (s.max(0.0) + lambda))
     }
 
     /// log det(A + λI).
     ///
     /// # Errors
-    /// As [`Self::trace`].
+    /// As [`Self::degrees_of_freedom`].
     pub fn log_determinant(&self, lambda: f64) -> Result<Estimate> {
+        check_lambda(lambda)?;
         self.trace(|s| (s.max(0.0) + lambda).ln())
     }
+}
+
+fn check_lambda(lambda: f64) -> Result<()> {
+    if lambda > 0.0 && lambda.is_finite() {
+        return Ok(());
+    }
+    Err(Error::setting("lambda", lambda, "a positive number"))
 }
 
 #[cfg(test)]

@@ -22,6 +22,13 @@ pub(super) fn criterion<P: SpectralProblem + ?Sized>(
 fn squared_error<P: SpectralProblem + ?Sized>(problem: &P, truth: &[f64], lambda: f64) -> Result<Sample> {
     let filters = problem.diagonal().filters(lambda);
     let x = problem.combine(&filters);
+    if x.is_empty() {
+        return Err(Error::setting(
+            "method",
+            "oracle",
+            "another rule: this problem does not give x as a vector",
+        ));
+    }
     if x.len() != truth.len() {
         return Err(Error::data("true x", format!("length {}", truth.len()), format!("length {}", x.len())));
     }

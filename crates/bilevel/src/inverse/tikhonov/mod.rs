@@ -8,5 +8,20 @@
 mod standard_form;
 mod terms;
 
+use crate::design::{DenseMatrix, DesignMatrix};
+use crate::{Error, Result};
+
 pub use standard_form::StandardForm;
 pub use terms::Tikhonov;
+
+/// Refuses data that do not fit A or are not finite.
+fn check_data(a: &DenseMatrix<f64>, b: &[f64]) -> Result<()> {
+    if b.len() != a.n_rows() {
+        let expected = format!("{}, as A has rows", a.n_rows());
+        return Err(Error::data("data b", format!("length {}", b.len()), expected));
+    }
+    match b.iter().position(|v| !v.is_finite()) {
+        Some(i) => Err(Error::data(format!("data b, entry {}", i + 1), b[i].to_string(), "a finite number")),
+        None => Ok(()),
+    }
+}

@@ -15,6 +15,7 @@
 use faer::linalg::solvers::Svd;
 use faer::{Mat, MatRef};
 
+use super::check_data;
 use crate::design::{DenseMatrix, DesignMatrix};
 use crate::inverse::choice::{Component, DiagonalProblem, SpectralProblem, null_space};
 use crate::{Error, Result};
@@ -49,7 +50,7 @@ impl StandardForm {
     /// let a = DenseMatrix::new(2, 2, vec![1.0, 0.0, 0.0, 1.0])?;
     /// let l = DenseMatrix::new(1, 2, vec![-1.0, 1.0])?;
     /// let problem = StandardForm::new(&a, &[1.0, 5.0], Some(&l))?;
-    /// let x = problem.solve(1.0);
+    /// let x = problem.solve(1.0)?;
     /// assert!((x[0] - 7.0 / 3.0).abs() < 1e-14 && (x[1] - 11.0 / 3.0).abs() < 1e-14);
     /// # Ok::<(), bilevel::Error>(())
     /// ```
@@ -70,9 +71,15 @@ impl StandardForm {
         }
     }
 
-    /// x at λ ≥ 0.
-    pub fn solve(&self, lambda: f64) -> Vec<f64> {
-        self.combine(&self.diagonal.filters(lambda))
+    /// x at λ ≥ 0; at λ = ∞, the fit by what L leaves free.
+    ///
+    /// # Errors
+    /// [`Error::InvalidSetting`] for a λ that is negative or no number.
+    pub fn solve(&self, lambda: f64) -> Result<Vec<f64>> {
+        if lambda.is_nan() || lambda < 0.0 {
+            return Err(Error::setting("lambda", lambda, "a number that is not negative"));
+        }
+        Ok(self.combine(&self.diagonal.filters(lambda)))
     }
 
     fn assemble(svd: &Svd<f64>, b: &[f64], split: Option<&Split>) -> Result<Self> {
@@ -219,16 +226,7 @@ fn check(a: &DenseMatrix<f64>, b: &[f64], l: Option<&DenseMatrix<f64>>) -> Resul
             "at least one row and column",
         ));
     }
-    if b.len() != a.n_rows() {
-        return Err(Error::data(
-            "data b",
-            format!("length {}", b.len()),
-            format!("{}, as A has rows", a.n_rows()),
-        ));
-    }
-    if let Some(i) = b.iter().position(|v| !v.is_finite()) {
-        return Err(Error::data(format!("data b, entry {}", i + 1), b[i].to_string(), "a finite number"));
-    }
+    check_data(a, b)?;
     match l {
         Some(l) if l.n_columns() != a.n_columns() => {
             let expected = format!("{}, as A has", a.n_columns());

@@ -12,6 +12,7 @@
 //!
 //! H is factored by Cholesky; one refinement with the residual of the factors themselves, not of their squares, removes what rounding left.
 
+use super::check_data;
 use crate::design::{DenseMatrix, DesignMatrix};
 use crate::hypergradient::Selection;
 use crate::inverse::choice::null_space;
@@ -73,16 +74,7 @@ impl<'a> Tikhonov<'a> {
         judged: &'a DenseMatrix<f64>,
     ) -> Result<Self> {
         let n = a.n_columns();
-        if b.len() != a.n_rows() {
-            return Err(Error::data(
-                "data b",
-                format!("length {}", b.len()),
-                format!("{}, as A has rows", a.n_rows()),
-            ));
-        }
-        if let Some(i) = b.iter().position(|v| !v.is_finite()) {
-            return Err(Error::data(format!("data b, entry {}", i + 1), b[i].to_string(), "a finite number"));
-        }
+        check_data(a, b)?;
         if terms.is_empty() {
             return Err(Error::data("penalty", "no term", "at least one matrix L"));
         }
@@ -115,6 +107,10 @@ impl<'a> Tikhonov<'a> {
             crate::kernel::axpy(*lambda, gram, &mut matrix);
         }
         (0..n).for_each(|i| matrix[i * n + i] += at.ridge);
+        if matrix.iter().any(|entry| !entry.is_finite()) {
+            let found = format!("an AᵀA + Σλ_k L_kᵀL_k that overflows at λ = {:?}", at.lambda);
+            return Err(Error::data("A and L", found, "matrices and λ of moderate scale"));
+        }
         let factor = Cholesky::new(n, &matrix)
             .ok_or_else(|| null_space(format!("AᵀA + Σλ_k L_kᵀL_k is singular at λ = {:?}", at.lambda)))?;
         Ok(Factored { problem: self, at: at.clone(), factor })
