@@ -17,7 +17,8 @@ pub struct CgOutcome {
     pub products: usize,
     /// ‖b − Ax‖.
     pub residual: f64,
-    /// Smallest Ritz-like quotient pᵀAp/pᵀp seen: an upper estimate of the smallest eigenvalue of the matrix.
+    /// Smallest Ritz-like quotient pᵀAp/pᵀp seen, that of the start among them: an upper estimate of the smallest eigenvalue of the matrix. Infinite
+    /// where none was seen: the start was zero, and good enough.
     pub smallest_quotient: f64,
     /// Whether the residual reached the tolerance.
     pub converged: bool,
@@ -47,6 +48,7 @@ pub fn conjugate_gradient(
     let target = tolerance * dot(b, b).sqrt();
     let mut image = vec![0.0; size];
     product(x, &mut image);
+    let of_start = dot(x, &image) / dot(x, x);
     let mut residual: Vec<f64> = b.iter().zip(&image).map(|(b, a)| b - a).collect();
     let mut z = vec![0.0; size];
     precondition(&residual, &mut z);
@@ -55,7 +57,8 @@ pub fn conjugate_gradient(
     let mut outcome = CgOutcome {
         products: 1,
         residual: dot(&residual, &residual).sqrt(),
-        smallest_quotient: f64::INFINITY,
+        // `min` passes over NaN: the quotient of a zero vector.
+        smallest_quotient: f64::INFINITY.min(of_start),
         converged: false,
     };
     let mut largest_quotient = 0.0_f64;

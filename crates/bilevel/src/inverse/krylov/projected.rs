@@ -36,13 +36,12 @@ impl Projected {
                 coupling: 0.0,
             });
         }
-        let svd = Mat::from_fn(k + 1, k, entry).svd().map_err(|_| {
-            Error::data(
-                "bidiagonal matrix",
-                "entries that are not finite",
-                "an operator with finite products",
-            )
-        })?;
+        let failed =
+            |found: &str| Error::data("bidiagonal matrix", found, "an operator with finite products");
+        if !alpha.iter().chain(beta).all(|entry| entry.is_finite()) {
+            return Err(failed("entries that are not finite"));
+        }
+        let svd = Mat::from_fn(k + 1, k, entry).svd().map_err(|_| failed("no singular values"))?;
         Ok(Self {
             sigma: (0..k).map(|i| svd.S()[i]).collect(),
             data: (0..=k).map(|i| beta[0] * svd.U()[(0, i)]).collect(),

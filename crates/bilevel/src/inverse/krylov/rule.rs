@@ -79,6 +79,11 @@ const BRACKET: f64 = 1e-12;
 /// The global minimum over the samples of `criterion` in [low, high], refined between the neighbours of the best.
 pub(super) fn minimize([low, high]: [f64; 2], criterion: impl Fn(f64) -> Sample) -> Choice {
     let (from, to) = (low.ln(), high.ln());
+    // Where a criterion is no number, it is no minimum.
+    let criterion = |lambda: f64| {
+        let sample = criterion(lambda);
+        if sample.value.is_nan() { Sample { value: f64::INFINITY, slope: None } } else { sample }
+    };
     let intervals = ((to - from) / std::f64::consts::LN_10 * PER_DECADE).ceil().max(2.0) as usize;
     let at = |k: usize| from + (to - from) * k as f64 / intervals as f64;
     let curve: Vec<(f64, f64)> =

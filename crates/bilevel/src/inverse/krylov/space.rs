@@ -74,6 +74,10 @@ impl<'a> HybridSpace<'a> {
     ) -> Result<Self> {
         settings.check()?;
         check_rule(&rule)?;
+        if settings.unpenalized > 0 && settings.unpenalized >= operator.n_rows() {
+            let expected = format!("less than {}, the length of b", operator.n_rows());
+            return Err(Error::setting("unpenalized", settings.unpenalized, expected));
+        }
         let mut training = b.to_vec();
         let held_out = match &rule {
             Rule::HoldOut(rows) => Some(HoldOutRows::take(rows, &mut training)?),
@@ -248,6 +252,10 @@ impl<'a> HybridSpace<'a> {
         let largest = self.largest();
         let scale = if largest > 0.0 { largest * largest } else { 1.0 };
         let range = self.settings.range.map(|end| end * scale);
+        if !matches!(self.rule, Rule::Fixed(_)) && !range.iter().all(|end| end.is_normal()) {
+            let found = format!("a largest singular value of {largest:.1e}");
+            return Err(Error::data("operator", found, "one whose square is a λ: rescale the operator"));
+        }
         let n = self.bidiagonal.operator().n_rows() as f64;
         match self.rule {
             Rule::Fixed(lambda) => {
@@ -317,7 +325,10 @@ impl<'a> HybridSpace<'a> {
 
 /// n‖r‖²/(n − df)² and its derivative.
 fn gcv(n: f64, (residual, residual_slope): (f64, f64), (left, left_slope): (f64, f64)) -> Sample {
-    let left = left.max(f64::MIN_POSITIVE);
+    if left <= 0.0 {
+        // λ is too small to say anything: the way out is up.
+        return Sample { value: f64::INFINITY, slope: Some(f64::NEG_INFINITY) };
+    }
     let value = n * residual / (left * left);
     let slope = n * (residual_slope - 2.0 * residual * left_slope / left) / (left * left);
     Sample { value, slope: Some(slope) }

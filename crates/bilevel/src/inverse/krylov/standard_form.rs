@@ -95,6 +95,10 @@ impl<'a> StandardForm<'a> {
         let (mut images, mut triangle) = (Basis::default(), Vec::new());
         for (k, vector) in null_space.iter().enumerate() {
             let mut image = operator.apply(vector)?;
+            if let Some(at) = vector.iter().chain(&image).find(|v| !v.is_finite()) {
+                let what = format!("null space of the regularizer, vector {k} and its image");
+                return Err(Error::data(what, at.to_string(), "finite numbers"));
+            }
             let seen = crate::kernel::dot(&image, &image).sqrt();
             // Twice is enough (Kahan): what the second pass subtracts belongs to R too.
             let mut column = vec![0.0; k];

@@ -16,14 +16,28 @@ pub struct TermsSettings {
     pub tolerance: f64,
     /// Most products with H a solve. Default 2000.
     pub max_products: usize,
-    /// A number below all eigenvalues of H, for the error bounds; where there is none, the smallest quotient that conjugate gradients met stands
-    /// for it, and the bounds are estimates. Default `None`.
+    /// A positive number below all eigenvalues of H, for the error bounds; where there is none, the smallest quotient that conjugate gradients met
+    /// stands for it, and the bounds are estimates. Default `None`.
     pub smallest_eigenvalue: Option<f64>,
 }
 
 impl Default for TermsSettings {
     fn default() -> Self {
         Self { tolerance: 1e-8, max_products: 2000, smallest_eigenvalue: None }
+    }
+}
+
+impl TermsSettings {
+    fn check(&self) -> Result<()> {
+        if !(self.tolerance >= 0.0 && self.tolerance.is_finite()) {
+            return Err(Error::setting("tolerance", self.tolerance, "a finite number that is not negative"));
+        }
+        match self.smallest_eigenvalue {
+            Some(mu) if !(mu > 0.0 && mu.is_finite()) => {
+                Err(Error::setting("smallest_eigenvalue", mu, "a positive number, or none"))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -103,13 +117,15 @@ impl<'a> TikhonovTerms<'a> {
     /// Checks the sizes.
     ///
     /// # Errors
-    /// [`Error::InvalidData`] for a `b` or a term that does not fit the operator; what the operator fails with.
+    /// [`Error::InvalidData`] for a `b` or a term that does not fit the operator; [`Error::InvalidSetting`] for settings out of their range; what the
+    /// operator fails with.
     pub fn new(
         operator: &'a dyn LinearOperator,
         b: &[f64],
         terms: Vec<&'a dyn LinearOperator>,
         settings: TermsSettings,
     ) -> Result<Self> {
+        settings.check()?;
         check_right_side(b, operator.n_rows())?;
         let size = operator.n_columns();
         if let Some((k, term)) = terms.iter().enumerate().find(|(_, term)| term.n_columns() != size) {
@@ -134,7 +150,7 @@ impl<'a> TikhonovTerms<'a> {
     pub fn solve(&self, lambda: &[f64], start: Option<&[f64]>) -> Result<TermsSolution> {
         let solved = self.solve_system(lambda, &self.right_side, start)?;
         Ok(TermsSolution {
-            error_bound: solved.residual / solved.smallest,
+            error_bound: over(solved.residual, solved.smallest),
             x: solved.x,
             residual: solved.residual,
             products: solved.products,
@@ -158,7 +174,7 @@ impl<'a> TikhonovTerms<'a> {
         let solved = self.solve_system(lambda, upper, start)?;
         let norm = |v: &[f64]| crate::kernel::dot(v, v).sqrt();
         // q misses by what its own system leaves and by what the gradient it answers to has moved.
-        let of_q = (solved.residual + lipschitz * solution.error_bound) / solved.smallest;
+        let of_q = over(solved.residual + lipschitz * solution.error_bound, solved.smallest);
         let (mut gradient, mut square) = (Vec::with_capacity(self.terms.len()), 0.0_f64);
         for term in &self.terms {
             let (of_x, image) = (term.apply(&solution.x)?, term.apply(&solved.x)?);
@@ -197,6 +213,10 @@ impl<'a> TikhonovTerms<'a> {
         let outcome = conjugate_gradient(product, precondition, right_side, &mut x, tolerance, max_products);
         match failure {
             Some(error) => Err(error),
+            None if !outcome.residual.is_finite() => {
+                let reason = "conjugate gradients met values that are not finite".to_owned();
+                Err(Error::AdjointSolve { size, reason })
+            }
             None => Ok(Solved {
                 x,
                 residual: outcome.residual,
@@ -253,6 +273,15 @@ impl Workspace {
         let operators = std::iter::once(&problem.operator).chain(&problem.terms);
         let images = operators.map(|operator| vec![0.0; operator.n_rows()]).collect();
         Self { images, back: vec![0.0; problem.operator.n_columns()] }
+    }
+}
+
+/// residual/smallest, where `smallest` is an eigenvalue; without one nothing bounds a residual but its being 0.
+fn over(residual: f64, smallest: f64) -> f64 {
+    match residual {
+        0.0 => 0.0,
+        _ if smallest > 0.0 && smallest.is_finite() => residual / smallest,
+        _ => f64::INFINITY,
     }
 }
 
