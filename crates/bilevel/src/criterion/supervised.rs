@@ -16,7 +16,7 @@ pub struct SupervisedError<'a> {
 }
 
 impl<'a> SupervisedError<'a> {
-    /// `truth` has the length of the predictor.
+    /// `truth` has the length of the predictor: an objective refuses another.
     pub fn new(truth: &'a [f64]) -> Self {
         Self { truth }
     }
@@ -24,8 +24,10 @@ impl<'a> SupervisedError<'a> {
 
 impl Criterion for SupervisedError<'_> {
     fn evaluate(&self, predictor: &[f64]) -> CriterionValue {
-        let n = self.truth.len() as f64;
-        let differences = || predictor.iter().zip(self.truth).map(|(z, x)| z - x);
+        // Of the truth's length, so that a predictor of another length does not go unnoticed.
+        let n = self.truth.len().max(1) as f64;
+        let of = |(i, x): (usize, &f64)| predictor.get(i).map_or(f64::NAN, |z| z - x);
+        let differences = || self.truth.iter().enumerate().map(of);
         CriterionValue {
             value: differences().map(|d| d * d).sum::<f64>() / n,
             gradient: differences().map(|d| 2.0 * d / n).collect(),
@@ -35,7 +37,7 @@ impl Criterion for SupervisedError<'_> {
     }
 
     fn hessian(&self, predictor: &[f64]) -> Vec<f64> {
-        vec![2.0 / self.truth.len() as f64; predictor.len()]
+        vec![2.0 / self.truth.len().max(1) as f64; predictor.len()]
     }
 
     fn lowest(&self) -> f64 {

@@ -22,6 +22,7 @@ use crate::design::DesignMatrix;
 use crate::hypergradient::Selection;
 use crate::loss::Loss;
 use crate::lower::{Adjoint, Hyperparameters, LowerLevel, SmoothedGlm, Solution, UpperGradient};
+use crate::operator::check_length;
 use crate::outer::{Evaluation, ModelStep, Objective, Request, SmoothedObjective};
 use crate::parametrization::Parametrization;
 
@@ -224,6 +225,8 @@ impl<M: LowerLevel + Send, C: Criterion + Send> SplitObjective<M, C> {
                 let start = part.start(theta);
                 let solution = part.lower.solve(of_split(hyperparameters, k), start, request.accuracy)?;
                 part.measured = part.criterion.evaluate(&solution.predictor);
+                let (found, expected) = (part.measured.gradient.len(), solution.predictor.len());
+                check_length("gradient of the criterion by the predictor", found, expected)?;
                 part.solution = Some(solution);
                 Ok(())
             },

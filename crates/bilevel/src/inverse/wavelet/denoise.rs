@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::neighbourhood;
-use super::noise::{Covariance, check_finite, estimate_noise};
+use super::noise::{Covariance, LARGEST, check_finite, estimate_noise, signal_shape};
 use super::threshold::{soft_threshold, sure_threshold};
 use crate::operator::LinearOperator;
 use crate::operator::wavelet::{
@@ -104,26 +104,31 @@ pub struct Denoised {
     pub mean_squared_error: f64,
 }
 
-/// Removes white Gaussian noise from an image of `shape` = [rows, columns] (of a signal: [1, length]), of one plane or several one after another.
+/// Removes white Gaussian noise from an image of `shape` = [rows, columns] (of a signal: [1, length] or [length, 1]), of one plane or several one after another.
 ///
 /// No clean image is used: all that is chosen minimizes an unbiased estimate of the risk. Takes about 16 times the memory of one plane.
 ///
 /// # Errors
-/// [`Error::InvalidData`] if the image does not fill planes of that shape or has values that are not finite; [`Error::InvalidSetting`] for a noise
-/// that is not positive, or no levels.
+/// [`Error::InvalidData`] if the image does not fill planes of that shape or has values that are not finite or above 1e150, whose squares
+/// are not; [`Error::InvalidSetting`] for a noise that is not positive or as large, or no levels.
 ///
 /// # Example
 /// See [the module](super).
 pub fn denoise_wavelet(image: &[f64], shape: [usize; 2], settings: &WaveletDenoising) -> Result<Denoised> {
-    let plane_size = shape[0] * shape[1];
-    if plane_size == 0 || image.is_empty() || !image.len().is_multiple_of(plane_size) {
+    let fits = |plane: &usize| *plane > 0 && !image.is_empty() && image.len().is_multiple_of(*plane);
+    let Some(plane_size) = shape[0].checked_mul(shape[1]).filter(fits) else {
         let expected = format!("a multiple of {} x {}, at least one plane", shape[0], shape[1]);
         return Err(Error::data("image to denoise", format!("{} values", image.len()), expected));
-    }
+    };
     check_finite("image to denoise", image, shape)?;
-    if let Some(noise) = settings.noise.filter(|s| !(s.is_finite() && *s > 0.0)) {
-        return Err(Error::setting("noise", noise, "a positive, finite standard deviation"));
+    if let Some(noise) = settings.noise.filter(|s| !(*s > 0.0 && *s <= LARGEST)) {
+        return Err(Error::setting(
+            "noise",
+            noise,
+            format!("a standard deviation above 0 and up to {LARGEST:e}"),
+        ));
     }
+    let shape = signal_shape(shape);
     let frame = Frame::new(shape, settings)?;
     let mut denoised =
         Denoised { image: image.to_vec(), noise: vec![], choices: vec![], mean_squared_error: 0.0 };

@@ -19,9 +19,13 @@ pub(super) fn reduced(
 ) -> Result<Adjoint> {
     let y = &solution.coefficients;
     let (pixels, coefficients) = (problem.frame.n_pixels(), problem.frame.n_coefficients());
-    if y.len() != coefficients || upper.predictor.len() != pixels {
-        let found = format!("{} coefficients and {} slopes", y.len(), upper.predictor.len());
-        return Err(Error::data("adjoint of a restoration", found, format!("{coefficients} and {pixels}")));
+    let lengths = (y.len(), solution.correlations.len(), upper.predictor.len());
+    if lengths != (coefficients, coefficients, pixels) {
+        let found =
+            format!("{} coefficients, {} correlations and {} slopes", lengths.0, lengths.1, lengths.2);
+        let expected =
+            format!("{coefficients}, {coefficients} (a solution that was solved for) and {pixels}");
+        return Err(Error::data("adjoint of a restoration", found, expected));
     }
     let support: Vec<u32> = y.iter().zip(0..).filter(|(y, _)| **y != 0.0).map(|(_, index)| index).collect();
     let mut full = vec![0.0; coefficients];
@@ -54,11 +58,12 @@ pub(super) fn reduced(
     let size = crate::kernel::dot(&right, &right).sqrt();
     let (lambda, largest_group) = pull_back(problem, y, &support, &q);
     let curvature = outcome.smallest_quotient.min(1.0 / problem.step);
+    let of_q = if outcome.residual > 0.0 { outcome.residual / curvature.max(0.0) } else { 0.0 };
     Ok(Adjoint {
         lambda,
         ridge: support.iter().zip(&q).map(|(&i, q)| q * y[i as usize]).sum(),
         residual: if size > 0.0 { outcome.residual / size } else { 0.0 },
-        error_bound: outcome.residual / curvature * (largest_group as f64).sqrt(),
+        error_bound: of_q * (largest_group as f64).sqrt(),
         biactive: biactive(problem, at, solution, band),
         warm_start: support.into_iter().zip(q).collect(),
     })

@@ -75,7 +75,7 @@ impl<'a> WaveletRestoration<'a> {
     /// With an operator R on images (W makes its `n_columns()`), for measurements b of length `n_rows()`.
     ///
     /// # Errors
-    /// [`Error::InvalidData`] if frame, operator and data do not fit each other, or b has values that are not finite; what R fails with.
+    /// [`Error::InvalidData`] if frame, operator and data do not fit each other, b has values that are not finite, or R gives some; what R fails with.
     pub fn new(
         operator: impl LinearOperator + 'a,
         frame: impl Into<WaveletFrame>,
@@ -83,7 +83,17 @@ impl<'a> WaveletRestoration<'a> {
         per: WeightPer,
     ) -> Result<Self> {
         let mut problem = Self::assemble(Some(Box::new(operator)), frame.into(), data, per)?;
-        problem.step = 1.0 / (SAFETY * problem.largest_curvature()?).max(f64::MIN_POSITIVE);
+        let curvature = problem.largest_curvature()?;
+        // An operator that sees nothing bends nothing: any step will do.
+        problem.step = if curvature == 0.0 { 1.0 } else { 1.0 / (SAFETY * curvature) };
+        if !problem.step.is_normal() {
+            let found = format!("a squared norm of {curvature}");
+            return Err(Error::data(
+                "operator of a restoration",
+                found,
+                "one that is finite and has an inverse",
+            ));
+        }
         Ok(problem)
     }
 
@@ -118,6 +128,9 @@ impl<'a> WaveletRestoration<'a> {
         per: WeightPer,
     ) -> Result<Self> {
         let pixels = frame.n_pixels();
+        if pixels == 0 {
+            return Err(Error::data("frame of a restoration", "no planes", "at least one"));
+        }
         let (columns, rows) = operator.as_ref().map_or((pixels, pixels), |a| (a.n_columns(), a.n_rows()));
         if columns != pixels {
             let found = format!("{columns} columns");
