@@ -44,13 +44,17 @@ impl fmt::Display for Mismatch {
 /// 1e-6 is a sensible tolerance where the functions are smooth and of moderate curvature: the differences are of fourth order.
 ///
 /// # Errors
-/// [`crate::Error::InvalidData`] if y or λ has the wrong length or holds NaN; whatever the problem's functions report.
+/// [`crate::Error::InvalidData`] if y or λ has the wrong length or holds NaN; [`crate::Error::InvalidSetting`] for a tolerance that is not positive;
+/// whatever the problem's functions report.
 pub fn gradcheck(
     problem: &dyn SmoothProblem,
     y: &[f64],
     lambda: &[f64],
     tolerance: f64,
 ) -> Result<Option<Mismatch>> {
+    if !(tolerance > 0.0 && tolerance.is_finite()) {
+        return Err(crate::Error::setting("tolerance", tolerance, "a positive, finite number"));
+    }
     check_vector("y of the gradient check", y, problem.n_coefficients())?;
     check_vector("λ of the gradient check", lambda, problem.n_hyperparameters())?;
     let check = Check { problem, y, lambda, tolerance };

@@ -73,8 +73,8 @@ pub use objective::SmoothObjective;
 pub use prox::{Prox, SoftThreshold};
 pub use rate::Rate;
 pub use solve::{SmoothSolution, SmoothSolver, SmoothStatus, SolveSettings, solve};
-pub(crate) use spectrum::columns;
 pub use spectrum::{Contraction, Evidence, OperatorNorm, SpectralBounds, operator_norm, spectral_bounds};
+pub(crate) use spectrum::{Hessian, columns};
 
 /// A smooth lower level with its criterion: all that the engine needs.
 ///

@@ -107,6 +107,11 @@ impl<'a> SmoothObjective<'a> {
         let p = self.problem.n_coefficients();
         let mut at_zero = vec![0.0; p];
         self.problem.gradient_into(&vec![0.0; p], theta, &mut at_zero)?;
+        check_vector(
+            "gradient of the lower level at y = 0, the start and the scale of its accuracy",
+            &at_zero,
+            p,
+        )?;
         let tolerance = relative * (1.0 + norm(&at_zero));
         if self.last.as_ref().is_some_and(|l| l.theta == theta && l.tolerance <= tolerance) {
             return Ok(());

@@ -39,7 +39,7 @@ pub struct SoftThreshold {
 impl SoftThreshold {
     /// One weight for all coefficients, entry `place` of the hyperparameters.
     pub fn scalar(place: usize) -> Self {
-        Self { places: place..place + 1 }
+        Self { places: place..place.saturating_add(1) }
     }
 
     /// One weight for each of the coefficients, in these entries.
@@ -54,7 +54,7 @@ impl SoftThreshold {
     }
 
     fn place(&self, j: usize) -> usize {
-        self.places.start + j.min(self.places.len() - 1)
+        self.places.start + j.min(self.places.len().saturating_sub(1))
     }
 }
 

@@ -80,16 +80,17 @@ pub struct SmoothSolution {
 /// Solves ∇_yF(y, λ) = 0 from `start`.
 ///
 /// # Errors
-/// [`Error::InvalidData`] for vectors of the wrong length or with NaN, and a gradient that is not finite at the start; [`Error::InvalidSetting`] for a
-/// tolerance that is not positive; what the problem reports. Not reaching the tolerance is no error: see [`SmoothSolution::status`].
+/// [`Error::InvalidData`] for vectors of the wrong length or with NaN, a gradient that is not finite at the start, and (methods with fixed steps) a
+/// Lipschitz constant that gives no step; [`Error::InvalidSetting`] for a tolerance that is not positive; what the problem reports. Not reaching the
+/// tolerance is no error: see [`SmoothSolution::status`].
 pub fn solve(
     problem: &dyn SmoothProblem,
     lambda: &[f64],
     start: &[f64],
     settings: &SolveSettings,
 ) -> Result<SmoothSolution> {
-    if settings.tolerance.is_nan() || settings.tolerance <= 0.0 {
-        return Err(Error::setting("tolerance", settings.tolerance, "a positive number"));
+    if !(settings.tolerance > 0.0 && settings.tolerance.is_finite()) {
+        return Err(Error::setting("tolerance", settings.tolerance, "a positive, finite number"));
     }
     let mut run = Run::new(problem, lambda, start, settings)?;
     let status = match settings.solver {
@@ -159,6 +160,9 @@ impl<'a> Run<'a> {
 
 /// Gradient descent with fixed rates from μ and Lip; where these were too small an estimate and the iteration diverges, Lip is doubled.
 fn descend(run: &mut Run<'_>, momentum: Option<MomentumKind>) -> Result<SmoothStatus> {
+    if run.is_done() {
+        return Ok(SmoothStatus::Converged);
+    }
     let known = run.problem.constants(run.lambda);
     let (mu, mut lipschitz) = match (known.strong_convexity, known.lipschitz) {
         (Some(mu), Some(lipschitz)) => (mu, lipschitz),
@@ -167,16 +171,22 @@ fn descend(run: &mut Run<'_>, momentum: Option<MomentumKind>) -> Result<SmoothSt
             (mu.unwrap_or(bounds.smallest), lipschitz.unwrap_or(bounds.largest))
         }
     };
-    let start = (run.y.clone(), run.gradient.clone());
-    loop {
-        match descend_with(run, momentum, mu.max(0.0), lipschitz)? {
-            Some(status) => return Ok(status),
-            None => {
-                (run.y, run.gradient) = start.clone();
-                lipschitz *= 2.0;
-            }
-        }
+    if !(lipschitz.is_normal() && lipschitz > 0.0) {
+        let expected = "a positive number (is the lower level convex, and not linear?)";
+        let what = "Lipschitz constant of the lower level's gradient";
+        return Err(Error::data(what, lipschitz.to_string(), expected));
     }
+    // Estimates from inside the spectrum may lie a little across each other.
+    let mu = mu.max(0.0).min(lipschitz);
+    let start = (run.y.clone(), run.gradient.clone());
+    while lipschitz.is_finite() {
+        if let Some(status) = descend_with(run, momentum, mu, lipschitz)? {
+            return Ok(status);
+        }
+        (run.y, run.gradient) = start.clone();
+        lipschitz *= 2.0;
+    }
+    Ok(SmoothStatus::Stalled)
 }
 
 /// `None` if the iteration diverged.
@@ -205,14 +215,15 @@ fn descend_with(
         if run.is_done() {
             return Ok(Some(SmoothStatus::Converged));
         }
-        for _ in 0..LOOK_EVERY {
+        let steps = LOOK_EVERY.min(run.settings.max_steps - run.steps);
+        for _ in 0..steps {
             map.step_into(run.steps, &state, run.lambda, &mut next)?;
             std::mem::swap(&mut state, &mut next);
             run.steps += 1;
         }
         run.y.copy_from_slice(&state[..p]);
         run.problem.gradient_into(&run.y, run.lambda, &mut run.gradient)?;
-        run.gradients += LOOK_EVERY + 1;
+        run.gradients += steps + 1;
         let now = norm(&run.gradient);
         if now.is_nan() || now > DIVERGED * first.max(run.settings.tolerance) {
             return Ok(None);

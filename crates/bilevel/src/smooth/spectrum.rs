@@ -13,7 +13,9 @@ use rand_distr::{Distribution, StandardNormal};
 
 use super::map::check_start;
 use super::{IterationMap, SmoothProblem, check_vector, norm};
-use crate::kernel::{axpy, dot};
+use crate::kernel::dot;
+use crate::operator::LinearOperator;
+use crate::solver::lanczos;
 use crate::{Error, Result};
 
 /// Up to this many columns the exact way costs less than a second.
@@ -59,14 +61,40 @@ pub fn spectral_bounds(problem: &dyn SmoothProblem, y: &[f64], lambda: &[f64]) -
     let p = problem.n_coefficients();
     check_vector("y of the spectral bounds", y, p)?;
     check_vector("λ of the spectral bounds", lambda, problem.n_hyperparameters())?;
-    let mut product = |v: &[f64], out: &mut [f64]| problem.hessian_product_into(y, lambda, v, out);
+    let hessian = Hessian { problem, y, lambda };
     if p <= DENSE {
-        let hessian = columns(p, p, &mut product)?;
+        let hessian = columns(p, p, &mut |v, out| hessian.apply_into(v, out))?;
         let (smallest, largest) = ends(p, &hessian)?;
         return Ok(SpectralBounds { smallest, largest, evidence: Evidence::Proven });
     }
-    let (smallest, largest) = lanczos(p, &mut product)?;
+    let krylov = lanczos(&hessian, &random_unit(p), LANCZOS_STEPS, true)?;
+    let (smallest, largest) = ends(krylov.diagonal.len(), &krylov.matrix())?;
     Ok(SpectralBounds { smallest, largest, evidence: Evidence::Estimated })
+}
+
+/// H = ∇²_{yy}F at one point, as a symmetric operator.
+pub(crate) struct Hessian<'a> {
+    pub problem: &'a dyn SmoothProblem,
+    pub y: &'a [f64],
+    pub lambda: &'a [f64],
+}
+
+impl LinearOperator for Hessian<'_> {
+    fn n_rows(&self) -> usize {
+        self.y.len()
+    }
+
+    fn n_columns(&self) -> usize {
+        self.y.len()
+    }
+
+    fn apply_into(&self, v: &[f64], out: &mut [f64]) -> Result<()> {
+        self.problem.hessian_product_into(self.y, self.lambda, v, out)
+    }
+
+    fn adjoint_into(&self, v: &[f64], out: &mut [f64]) -> Result<()> {
+        self.apply_into(v, out)
+    }
 }
 
 /// A spectral norm and how it is known.
@@ -185,7 +213,7 @@ type Product<'a> = dyn FnMut(&[f64], &mut [f64]) -> Result<()> + 'a;
 pub(crate) fn columns(rows: usize, columns: usize, product: &mut Product<'_>) -> Result<Vec<f64>> {
     let mut matrix = vec![0.0; rows * columns];
     let mut unit = vec![0.0; columns];
-    for (j, column) in matrix.chunks_exact_mut(rows).enumerate() {
+    for (j, column) in matrix.chunks_exact_mut(rows.max(1)).enumerate() {
         unit[j] = 1.0;
         product(&unit, column)?;
         unit[j] = 0.0;
@@ -204,34 +232,6 @@ fn ends(size: usize, matrix: &[f64]) -> Result<(f64, f64)> {
         view.self_adjoint_eigenvalues(Side::Lower).map_err(|_| unsolved("the eigenvalues were not found"))?;
     let fold = |f: fn(f64, f64) -> f64, from: f64| values.iter().copied().fold(from, f);
     Ok((fold(f64::min, f64::INFINITY), fold(f64::max, f64::NEG_INFINITY)))
-}
-
-/// The ends of the spectrum from the Krylov space of a random vector.
-fn lanczos(size: usize, product: &mut Product<'_>) -> Result<(f64, f64)> {
-    let steps = LANCZOS_STEPS.min(size);
-    let mut basis: Vec<Vec<f64>> = vec![random_unit(size)];
-    let mut tridiagonal = vec![0.0; steps * steps];
-    let mut built = 0;
-    for k in 0..steps {
-        let mut image = vec![0.0; size];
-        product(&basis[k], &mut image)?;
-        tridiagonal[k * steps + k] = dot(&basis[k], &image);
-        built = k + 1;
-        // Twice is enough: rounding loses what one pass leaves.
-        for _ in 0..2 {
-            basis.iter().for_each(|b| axpy(-dot(b, &image), b, &mut image));
-        }
-        let length = norm(&image);
-        if built == steps || length <= 1e-12 * tridiagonal[0].abs() {
-            break;
-        }
-        tridiagonal[k * steps + k + 1] = length;
-        tridiagonal[(k + 1) * steps + k] = length;
-        image.iter_mut().for_each(|x| *x /= length);
-        basis.push(image);
-    }
-    let leading: Vec<f64> = (0..built).flat_map(|i| tridiagonal[i * steps..][..built].to_vec()).collect();
-    ends(built, &leading)
 }
 
 fn random_unit(size: usize) -> Vec<f64> {

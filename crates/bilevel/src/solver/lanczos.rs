@@ -82,6 +82,20 @@ pub fn lanczos(
 }
 
 impl Tridiagonal {
+    /// All entries of the matrix, one column after another.
+    pub(crate) fn matrix(&self) -> Vec<f64> {
+        let size = self.diagonal.len();
+        let mut matrix = vec![0.0; size * size];
+        for (k, value) in self.diagonal.iter().enumerate() {
+            matrix[k * size + k] = *value;
+        }
+        for (k, value) in self.off_diagonal.iter().enumerate() {
+            matrix[k * size + k + 1] = *value;
+            matrix[(k + 1) * size + k] = *value;
+        }
+        matrix
+    }
+
     /// ‖b‖²·e₁ᵀf(T)e₁, an approximation of bᵀf(A)b.
     ///
     /// # Errors
@@ -91,15 +105,7 @@ impl Tridiagonal {
         if size == 0 {
             return Ok(0.0);
         }
-        let mut matrix = vec![0.0; size * size];
-        for (k, value) in self.diagonal.iter().enumerate() {
-            matrix[k * size + k] = *value;
-        }
-        for (k, value) in self.off_diagonal.iter().enumerate() {
-            matrix[k * size + k + 1] = *value;
-            matrix[(k + 1) * size + k] = *value;
-        }
-        let spectrum = Spectrum::new(size, &matrix).ok_or_else(|| {
+        let spectrum = Spectrum::new(size, &self.matrix()).ok_or_else(|| {
             Error::data("Lanczos matrix", "entries that are not finite", "an operator with finite products")
         })?;
         let mut first = vec![0.0; size];

@@ -12,7 +12,8 @@ use crate::{Error, Result, kernel};
 /// When MINRES stops.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MinresSettings {
-    /// Stops at ‖b − Ax‖ ≤ tolerance·‖b‖, or at ‖Ar‖ ≤ tolerance·‖A‖‖r‖ (a least-squares solution of a singular system). Default 1e-8.
+    /// Stops at ‖b − Ax‖ ≤ tolerance·‖b‖, or at ‖Ar‖ ≤ tolerance·‖A‖‖r‖ (a least-squares solution of a singular system; there 1e-8 is the largest
+    /// tolerance, because in an ill-conditioned system that has a solution Ar is small long before r is). Default 1e-8.
     pub tolerance: f64,
     /// Most steps, of one product each. Default 1000.
     pub max_steps: usize,
@@ -23,6 +24,9 @@ impl Default for MinresSettings {
         Self { tolerance: 1e-8, max_steps: 1000 }
     }
 }
+
+/// The largest tolerance on ‖Ar‖.
+const LEAST_SQUARES: f64 = 1e-8;
 
 /// What MINRES found.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,7 +44,8 @@ pub struct MinresOutcome {
 /// Solves A x = b from x = 0 for a symmetric operator.
 ///
 /// # Errors
-/// [`Error::InvalidData`] for an operator that is not square and for a `b` that does not fit; what the operator fails with.
+/// [`Error::InvalidData`] for an operator that is not square or gives values that are not finite, and for a `b` that does not fit; what the operator
+/// fails with.
 ///
 /// # Example
 /// ```
@@ -78,6 +83,7 @@ pub fn minres(operator: &impl LinearOperator, b: &[f64], settings: &MinresSettin
         MinresOutcome { x: vec![0.0; size], residual: norm_b, products: 0, end: KrylovEnd::OutOfSteps };
     let [mut before, mut v, mut next] = [vec![0.0; size], b.to_vec(), vec![0.0; size]];
     let [mut direction_before, mut direction] = [vec![0.0; size], vec![0.0; size]];
+    let stationary = settings.tolerance.min(LEAST_SQUARES);
     let mut rotations = Rotations { cosine: [1.0; 2], sine: [0.0; 2] };
     let (mut gamma, mut eta, mut largest) = (norm_b, norm_b, 0.0_f64);
     loop {
@@ -98,8 +104,15 @@ pub fn minres(operator: &impl LinearOperator, b: &[f64], settings: &MinresSettin
         largest = largest.max(delta.abs().hypot(gamma_next));
         let column = rotations.column(delta, gamma);
         // ‖Ar‖/‖r‖ before this step, Choi, Paige and Saunders (2011), lemma 3.3.
-        let stalled = column.diagonal.hypot(rotations.cosine[1] * gamma_next) <= settings.tolerance * largest;
+        let stalled = column.diagonal.hypot(rotations.cosine[1] * gamma_next) <= stationary * largest;
         let diagonal = column.diagonal.hypot(gamma_next);
+        if !diagonal.is_finite() {
+            return Err(Error::data(
+                "products of a symmetric operator",
+                diagonal.to_string(),
+                "finite numbers",
+            ));
+        }
         if stalled || diagonal == 0.0 {
             found.end = KrylovEnd::SpaceExhausted;
             break;

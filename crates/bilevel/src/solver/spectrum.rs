@@ -11,7 +11,7 @@ pub struct Spectrum {
 
 impl Spectrum {
     /// Decomposes the m×m matrix in `values` (either order, it is symmetric); eigenvalues that rounding made negative become 0. `None` if the
-    /// iteration fails.
+    /// iteration fails or a value is not finite.
     ///
     /// ```
     /// // (A + I)⁻¹b for many shifts costs two products each.
@@ -21,10 +21,14 @@ impl Spectrum {
     /// ```
     pub fn new(size: usize, values: &[f64]) -> Option<Self> {
         debug_assert_eq!(values.len(), size * size);
+        // `max` below would take an eigenvalue that is NaN for 0.
+        if !values.iter().all(|value| value.is_finite()) {
+            return None;
+        }
         let eigen =
             MatRef::from_column_major_slice(values, size, size).self_adjoint_eigen(Side::Lower).ok()?;
         let values: Vec<f64> = (0..size).map(|k| eigen.S()[k].max(0.0)).collect();
-        values.iter().all(|s| s.is_finite()).then(|| Self { vectors: eigen.U().to_owned(), values })
+        Some(Self { vectors: eigen.U().to_owned(), values })
     }
 
     /// V diag(f(s)) Vᵀ b.

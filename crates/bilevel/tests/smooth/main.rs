@@ -2,6 +2,7 @@
 
 mod agreement;
 mod bounds;
+mod degenerate;
 mod maps;
 mod optimizer;
 mod outer;

@@ -13,9 +13,9 @@
 //! Source: Pedregosa, "Hyperparameter optimization with approximate gradient" (2016).
 
 use super::ErrorBound;
-use super::linear::{Hessian, LinearSolution};
-use crate::Result;
+use super::linear::{LinearSolution, Solver};
 use crate::smooth::{Drift, Evidence, SmoothProblem, norm, operator_norm};
+use crate::{Error, Result};
 
 /// What an estimate is multiplied with.
 const SAFETY: f64 = 2.0;
@@ -27,7 +27,7 @@ pub(super) struct Inexact<'a> {
     pub problem: &'a dyn SmoothProblem,
     pub y: &'a [f64],
     pub lambda: &'a [f64],
-    pub hessian: &'a Hessian<'a>,
+    pub hessian: &'a Solver<'a>,
     /// H q = −∇_yL, solved.
     pub adjoint: &'a LinearSolution,
     pub by_y: &'a [f64],
@@ -61,7 +61,13 @@ impl Inexact<'_> {
             Some(drift) => self.proven(&drift, norm(&gradient) / mu),
             None => {
                 evidence = Evidence::Estimated;
-                self.measured(&gradient)?
+                match self.measured(&gradient) {
+                    // An H that is as good as singular where y is not exact: nothing is known about how far y* is.
+                    Err(Error::AdjointSolve { .. }) => {
+                        return Ok(ErrorBound { value: f64::INFINITY, evidence });
+                    }
+                    measured => measured?,
+                }
             }
         };
         let mixed = operator_norm(

@@ -107,7 +107,7 @@ impl Checkpoints {
         let room = match self {
             Self::All => Room::Every(1),
             Self::SquareRoot => Room::Every(((end - begin) as f64).sqrt().ceil() as usize),
-            Self::Binomial(slots) => Room::Slots(slots.saturating_sub(1)),
+            Self::Binomial(slots) => Room::Slots(slots.min(end - begin).saturating_sub(1)),
         };
         ledger.keep();
         let whole = Segment { begin, end, room, state: state.clone() };

@@ -1,7 +1,7 @@
 //! The implicit function theorem: H q = −∇_yL, h = ∇_λL + Bᵀq.
 
 use super::bound::Inexact;
-use super::linear::{AdjointSolver, Hessian, Preconditioner};
+use super::linear::{AdjointSolver, Preconditioner, Solver};
 use super::{CriterionAt, HypergradientMethod, SmoothHypergradient, Work, finite, problem_part};
 use crate::smooth::{SmoothProblem, check_vector};
 use crate::{Error, Result};
@@ -77,7 +77,7 @@ impl HypergradientMethod for Implicit {
         check_vector("λ of the hypergradient", hyper, problem.n_hyperparameters())?;
         let lambda = problem_part(problem, hyper)?;
         let criterion = CriterionAt::new(problem, hyper, y)?;
-        let hessian = Hessian::new(problem, y, lambda, self.solver_for(y.len()))?;
+        let hessian = Solver::new(problem, y, lambda, self.solver_for(y.len()))?;
         let minus: Vec<f64> = criterion.by_y.iter().map(|v| -v).collect();
         let adjoint = hessian.solve(&minus, self.warm_start.as_deref(), self.tolerance)?;
         let error_bound = match self.bounding {

@@ -3,9 +3,9 @@
 use faer::linalg::solvers::{Lblt, Solve};
 use faer::{Mat, MatRef, Side};
 
-use super::minres::minres;
-use crate::smooth::{SmoothProblem, columns, norm};
-use crate::solver::{Cholesky, conjugate_gradient};
+use crate::operator::LinearOperator;
+use crate::smooth::{Hessian, SmoothProblem, columns, norm};
+use crate::solver::{Cholesky, MinresSettings, conjugate_gradient, minres};
 use crate::{Error, Result};
 
 /// How H q = b is solved.
@@ -29,10 +29,8 @@ pub enum Preconditioner {
 }
 
 /// H at one point, ready to solve with.
-pub(super) struct Hessian<'a> {
-    problem: &'a dyn SmoothProblem,
-    y: &'a [f64],
-    lambda: &'a [f64],
+pub(super) struct Solver<'a> {
+    hessian: Hessian<'a>,
     way: Way,
     /// Products that the preparation took.
     pub preparation: usize,
@@ -55,7 +53,7 @@ pub(super) struct LinearSolution {
     pub smallest: Option<f64>,
 }
 
-impl<'a> Hessian<'a> {
+impl<'a> Solver<'a> {
     pub fn new(
         problem: &'a dyn SmoothProblem,
         y: &'a [f64],
@@ -80,7 +78,7 @@ impl<'a> Hessian<'a> {
             }
             AdjointSolver::Minres => (Way::Minres, 0),
         };
-        Ok(Self { problem, y, lambda, way, preparation })
+        Ok(Self { hessian: Hessian { problem, y, lambda }, way, preparation })
     }
 
     fn factor(problem: &dyn SmoothProblem, y: &[f64], lambda: &[f64]) -> Result<Way> {
@@ -106,6 +104,10 @@ impl<'a> Hessian<'a> {
     /// Solves H x = b from `start`, to ‖b − Hx‖ ≤ `tolerance`·‖b‖.
     pub fn solve(&self, b: &[f64], start: Option<&[f64]>, tolerance: f64) -> Result<LinearSolution> {
         let p = b.len();
+        if norm(b) == 0.0 {
+            // Whatever H is, and wherever a solver would have started.
+            return Ok(LinearSolution { x: vec![0.0; p], residual: 0.0, products: 0, smallest: None });
+        }
         // Conjugate directions are lost to rounding; ten times the size is where more does not help.
         let max_products = 10 * p + 100;
         let mut x = start.filter(|s| s.len() == p).map_or_else(|| vec![0.0; p], <[f64]>::to_vec);
@@ -144,9 +146,7 @@ impl<'a> Hessian<'a> {
                 smallest = outcome.smallest_quotient.is_finite().then_some(0.5 * outcome.smallest_quotient);
                 outcome.products
             }
-            Way::Minres => {
-                minres(|v, out| self.product(v, out), b, &mut x, tolerance, max_products)?.products
-            }
+            Way::Minres => self.minres(b, start, &mut x, tolerance, max_products)?,
         };
         let residual = norm(&self.residual(b, &x)?);
         products += 1;
@@ -160,6 +160,25 @@ impl<'a> Hessian<'a> {
             return Err(Error::AdjointSolve { size: p, reason });
         }
         Ok(LinearSolution { x, residual, products, smallest })
+    }
+
+    /// MINRES on what the start leaves; the number of products.
+    fn minres(
+        &self,
+        b: &[f64],
+        start: Option<&[f64]>,
+        x: &mut [f64],
+        tolerance: f64,
+        max_steps: usize,
+    ) -> Result<usize> {
+        let rest = if start.is_some() { self.residual(b, x)? } else { b.to_vec() };
+        if norm(&rest) == 0.0 {
+            return Ok(1);
+        }
+        let settings = MinresSettings { tolerance: tolerance * norm(b) / norm(&rest), max_steps };
+        let found = minres(&self.hessian, &rest, &settings)?;
+        crate::kernel::axpy(1.0, &found.x, x);
+        Ok(found.products + usize::from(start.is_some()))
     }
 
     /// One step of iterative refinement: what a factorization of rounded products leaves.
@@ -176,6 +195,6 @@ impl<'a> Hessian<'a> {
     }
 
     fn product(&self, v: &[f64], out: &mut [f64]) -> Result<()> {
-        self.problem.hessian_product_into(self.y, self.lambda, v, out)
+        self.hessian.apply_into(v, out)
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! | method | formula | exact | file |
 //! |---|---|---|---|
-//! | [`Implicit`] | H q = −∇_yL, h = ∇_λL + Bᵀq | at y*, up to the linear solve | `implicit.rs`, `linear.rs`, `minres.rs` |
+//! | [`Implicit`] | H q = −∇_yL, h = ∇_λL + Bᵀq | at y*, up to the linear solve | `implicit.rs`, `linear.rs` |
 //! | [`NewtonCorrected`] | the same after one Newton step | to second order in ‖y − y*‖ | `newton.rs` |
 //! | [`Neumann`] | h_K = ∇_λL + Σ_{t<K} (∂_λT)ᵀ(∂_yTᵀ)ᵗ ∇_yL | as K → ∞; the bound chooses K | `neumann.rs` |
 //! | [`Forward`] | J_{k+1} = ∂_yT J_k + ∂_λT, h = ∇_λL + Jᵀ∇_yL | for L(y_T, λ) | `forward.rs` |
@@ -21,7 +21,6 @@ mod checkpoint;
 mod forward;
 mod implicit;
 mod linear;
-mod minres;
 mod neumann;
 mod newton;
 mod one_step;
@@ -34,7 +33,6 @@ pub use checkpoint::Checkpoints;
 pub use forward::Forward;
 pub use implicit::{Bounding, Implicit};
 pub use linear::{AdjointSolver, Preconditioner};
-pub use minres::{MinresOutcome, minres};
 pub use neumann::{Neumann, StoppingRule, Terms};
 pub use newton::NewtonCorrected;
 pub use one_step::OneStep;
@@ -123,6 +121,7 @@ impl CriterionAt {
         let mut by_y = vec![0.0; y.len()];
         let mut by_hyper = vec![0.0; hyper.len()];
         problem.criterion_gradient_into(y, lambda, &mut by_y, &mut by_hyper[..lambda.len()])?;
+        check_vector("value of the criterion", &[value], 1)?;
         check_vector("gradient of the criterion by y", &by_y, y.len())?;
         Ok(Self { value, by_y, by_hyper })
     }

@@ -3,7 +3,7 @@
 //! The error of y, and with it that of h, falls to its square times a constant, for one more solve with an H that is there already for the next. What is left
 //! is measured: the bound at y⁺ rests on ∇_yF(y⁺).
 
-use super::linear::Hessian;
+use super::linear::Solver;
 use super::{HypergradientMethod, Implicit, SmoothHypergradient, problem_part};
 use crate::Result;
 use crate::smooth::{SmoothProblem, check_vector};
@@ -22,7 +22,7 @@ impl NewtonCorrected {
         let mut gradient = vec![0.0; y.len()];
         problem.gradient_into(y, lambda, &mut gradient)?;
         check_vector("gradient of the lower level", &gradient, y.len())?;
-        let hessian = Hessian::new(problem, y, lambda, self.implicit.solver_for(y.len()))?;
+        let hessian = Solver::new(problem, y, lambda, self.implicit.solver_for(y.len()))?;
         let step = hessian.solve(&gradient, None, self.implicit.tolerance)?;
         let corrected = y.iter().zip(&step.x).map(|(y, d)| y - d).collect();
         Ok((corrected, hessian.preparation + step.products))
