@@ -56,8 +56,10 @@ pub struct CriterionValue {
 /// The loss on one row.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RowLoss {
-    /// The row, counted from 0.
+    /// The row of the data, counted from 0.
     pub row: u32,
+    /// Its place in the predictor: the same number, unless the criterion looks at a copy of some rows.
+    pub position: u32,
     /// How many samples it stands for; 1 without sample weights.
     pub weight: f64,
     /// Its loss.

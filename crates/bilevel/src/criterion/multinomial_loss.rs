@@ -58,7 +58,7 @@ impl Criterion for MultinomialLoss<'_> {
             }
             let row = u32::try_from(i).unwrap_or(u32::MAX);
             let weight = self.unit.map_or(1.0, |unit| v / unit);
-            result.samples.push(RowLoss { row, weight, loss: value });
+            result.samples.push(RowLoss { row, position: row, weight, loss: value });
         });
         result
     }

@@ -13,17 +13,30 @@ pub struct ValidationLoss<'a, L> {
     weights: &'a [f64],
     /// The weight of one sample; `None` if every row is one.
     unit: Option<f64>,
+    /// The numbers of the rows in the data, where they are others than their places here.
+    numbers: Option<&'a [u32]>,
 }
 
 impl<'a, L: Loss> ValidationLoss<'a, L> {
     /// `targets` and `weights` have length n; the weights sum to 1. Every row with a weight counts as one sample.
     pub fn new(loss: L, targets: &'a [f64], weights: &'a [f64]) -> Self {
-        Self { loss, targets, weights, unit: None }
+        Self { loss, targets, weights, unit: None, numbers: None }
     }
 
     /// On the validation rows of a split, each of which counts as the samples that it stands for.
     pub fn of_split(loss: L, targets: &'a [f64], split: &'a Split) -> Self {
-        Self { loss, targets, weights: &split.validation, unit: Some(split.validation_unit) }
+        Self { loss, targets, weights: &split.validation, unit: Some(split.validation_unit), numbers: None }
+    }
+
+    /// On rows that were copied from the data, where they have the given `numbers`; `unit` is the weight of one sample.
+    pub(crate) fn of_copies(
+        loss: L,
+        targets: &'a [f64],
+        weights: &'a [f64],
+        unit: f64,
+        numbers: &'a [u32],
+    ) -> Self {
+        Self { loss, targets, weights, unit: Some(unit), numbers: Some(numbers) }
     }
 }
 
@@ -43,7 +56,9 @@ impl<L: Loss> Criterion for ValidationLoss<'_, L> {
                 result.gradient[i] = v * self.loss.derivative(b, z);
                 result.curvature[i] = v * L::MAX_CURVATURE;
                 let weight = self.unit.map_or(1.0, |unit| v / unit);
-                result.samples.push(RowLoss { row: u32::try_from(i).unwrap_or(u32::MAX), weight, loss });
+                let position = u32::try_from(i).unwrap_or(u32::MAX);
+                let row = self.numbers.map_or(position, |numbers| numbers[i]);
+                result.samples.push(RowLoss { row, position, weight, loss });
             }
         }
         result

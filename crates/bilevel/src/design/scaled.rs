@@ -16,6 +16,11 @@ impl<'a, D: DesignMatrix> ScaledDesign<'a, D> {
         Self { design, scale }
     }
 
+    /// Another matrix of as many columns, multiplied by the same factors.
+    pub(crate) fn with_factors<'b, E: DesignMatrix>(&self, design: &'b E) -> ScaledDesign<'b, E> {
+        ScaledDesign::new(design, self.scale.clone())
+    }
+
     /// The factor of column j.
     #[inline]
     pub fn factor(&self, column: usize) -> f64 {

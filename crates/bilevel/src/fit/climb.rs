@@ -30,6 +30,7 @@ use super::family::Family;
 use super::observer::{Observer, WarmStart};
 use super::prepare;
 use super::replay::Journal;
+use super::tall::Place;
 use super::{
     CurvePoint, EdgeRecord, FitSettings, LossKind, OuterKind, RangeRecord, StageRecord, Verdict, WeightsKind,
 };
@@ -334,16 +335,16 @@ pub(super) fn factors(blocks: &Blocks) -> Vec<f64> {
 
 /// Φ over the splits, at first with one λ.
 pub(super) fn objective<'a, F: Family<'a>>(family: &'a F, factors: &[f64]) -> Result<PhiOf<'a, F>> {
-    objective_over(family, family.prepared().rows.splits.iter(), factors)
+    let splits = family.prepared().rows.splits.iter().enumerate();
+    objective_over(family, splits.map(|(k, split)| (Place::Split(k), split)), factors)
 }
 
 fn objective_over<'a, F: Family<'a>>(
     family: &'a F,
-    splits: impl Iterator<Item = &'a Split>,
+    splits: impl Iterator<Item = (Place, &'a Split)>,
     factors: &[f64],
 ) -> Result<PhiOf<'a, F>> {
-    let part = |split: &'a Split| Ok((family.problem(&split.train)?, family.criterion(split)));
-    let parts = splits.map(part).collect::<Result<_>>()?;
+    let parts = splits.map(|(place, split)| family.part(place, split)).collect::<Result<_>>()?;
     let one = Weights::scalar(factors.to_vec(), Ridge::Fixed(0.0), f64::NEG_INFINITY, f64::INFINITY);
     Ok(SplitObjective::new(parts, Box::new(one)))
 }

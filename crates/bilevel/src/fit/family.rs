@@ -15,6 +15,7 @@ use crate::penalty::{Blocks, GroupL1, L1};
 use crate::{Error, Result};
 
 use super::prepare::{self, Prepared};
+use super::tall::{Place, Tall, TallDesigns};
 use super::{FitInput, LossKind, PenaltyKind};
 pub(super) use multinomial::Multinomial;
 use ridge::Quadratic;
@@ -37,6 +38,10 @@ pub(super) trait Family<'a>: Sync {
     fn problem(&'a self, sample_weights: &'a [f64]) -> Result<Self::Lower>;
     /// The criterion of a split.
     fn criterion(&'a self, split: &'a Split) -> Self::Criterion;
+    /// Both for a split, which is in the given place of those of the fit.
+    fn part(&'a self, _place: Place, split: &'a Split) -> Result<(Self::Lower, Self::Criterion)> {
+        Ok((self.problem(&split.train)?, self.criterion(split)))
+    }
     /// The scale of λ, for weights that are multiples of `factors`: what [`super::WeightsRecord::lambda_max`] says; 0 if no λ makes a difference.
     fn lambda_scale(&self, problem: &Self::Lower, factors: &[f64]) -> f64;
     /// The smallest and the largest λ worth looking at, relative to that scale.
@@ -67,14 +72,19 @@ pub(super) fn with_family<W: WithFamily>(
         return Err(Error::data("classes", found, "two, or `fit_multinomial`"));
     }
     match prepared.loss {
-        LossKind::Logistic => with_loss(input, prepared, Logistic, work),
-        _ => with_loss(input, prepared, Squared, work),
+        LossKind::Logistic => with_loss(input, prepared, None, Logistic, work),
+        _ => {
+            let tall = Tall::new(prepared, input.settings.intercept);
+            let tall = tall.as_ref().map(|tall| tall.like(&prepared.design));
+            with_loss(input, prepared, tall.as_ref(), Squared, work)
+        }
     }
 }
 
 fn with_loss<L: Loss, W: WithFamily>(
     input: &FitInput<'_>,
     prepared: &Prepared<'_>,
+    tall: Option<&TallDesigns<'_>>,
     loss: L,
     work: W,
 ) -> Result<W::Output> {
@@ -82,12 +92,12 @@ fn with_loss<L: Loss, W: WithFamily>(
     let intercept = input.settings.intercept;
     match (input.settings.penalty, prepare::blocks_of_groups(input.groups, p)?) {
         (PenaltyKind::GroupL1, Some(blocks)) => {
-            work.run(&Sparse { prepared, loss, penalty: &GroupL1::new(blocks), intercept }, None)
+            work.run(&Sparse { prepared, tall, loss, penalty: &GroupL1::new(blocks), intercept }, None)
         }
         (PenaltyKind::Ridge, _) => {
-            let l1 = Sparse { prepared, loss, penalty: &L1::new(p), intercept };
+            let l1 = Sparse { prepared, tall, loss, penalty: &L1::new(p), intercept };
             work.run(&Quadratic { l1 }, input.groups)
         }
-        _ => work.run(&Sparse { prepared, loss, penalty: &L1::new(p), intercept }, input.groups),
+        _ => work.run(&Sparse { prepared, tall, loss, penalty: &L1::new(p), intercept }, input.groups),
     }
 }

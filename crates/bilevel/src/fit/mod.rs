@@ -13,6 +13,7 @@ mod replay;
 mod rows;
 mod score;
 mod settings;
+mod tall;
 
 use std::time::Instant;
 

@@ -151,3 +151,25 @@ impl GramCache {
         }
     }
 }
+
+/// The sums Σ h a_j and the products Σ h (a_j−m_j)(a_k−m_k) of all columns, with their means m if they are centered, else m = 0.
+pub(crate) struct ColumnScatter {
+    pub(crate) sums: Vec<f64>,
+    /// p×p, symmetric; rows and columns of columns that are constant up to rounding are 0 where they are centered.
+    pub(crate) products: Vec<f64>,
+}
+
+impl ColumnScatter {
+    pub(crate) fn new<D: DesignMatrix>(design: &D, weights: &[f64], centered: bool) -> Self {
+        let mut cache = GramCache::default();
+        cache.renew(weights, centered);
+        let all: Vec<u32> = (0_u32..).take(design.n_columns()).collect();
+        let slots = cache.hold(design, &all);
+        let mut products = cache.products().gather(&slots, 0.0);
+        let p = slots.len();
+        for (j, _) in slots.iter().enumerate().filter(|(_, slot)| cache.variance(**slot) == 0.0) {
+            (0..p).for_each(|k| (products[j * p + k], products[k * p + j]) = (0.0, 0.0));
+        }
+        Self { sums: slots.iter().map(|&slot| cache.sum(slot)).collect(), products }
+    }
+}

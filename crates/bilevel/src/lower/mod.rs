@@ -22,7 +22,7 @@ use crate::outer::Accuracy;
 
 pub use curvature::Curvature;
 pub(crate) use curvature::variance;
-pub(crate) use gram_cache::capacity;
+pub(crate) use gram_cache::{ColumnScatter, capacity};
 pub use multinomial::MultinomialGlm;
 pub use path::{PathPoint, PathSegment, SegmentPoint};
 pub use ridge::RidgeGlm;

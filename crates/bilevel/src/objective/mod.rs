@@ -200,7 +200,7 @@ impl<M: LowerLevel + Send, C: Criterion + Send> SplitObjective<M, C> {
             let Some(solution) = &part.solution else { continue };
             let split = u32::try_from(k).unwrap_or(u32::MAX);
             samples.extend(part.measured.samples.iter().map(|s| {
-                let predictor = solution.predictor[s.row as usize];
+                let predictor = solution.predictor[s.position as usize];
                 ValidationSample { row: s.row, split, weight: s.weight, loss: s.loss, predictor }
             }));
         }

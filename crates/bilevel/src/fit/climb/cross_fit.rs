@@ -9,6 +9,7 @@ use crate::outer::{Objective, Request};
 use super::{Climb, PhiOf, Stage, objective_over};
 use crate::fit::WeightsKind;
 use crate::fit::family::Family;
+use crate::fit::tall::Place;
 
 impl<'a, F: Family<'a>> Climb<'_, 'a, '_, F> {
     /// Whether many weights help on rows that did not choose them.
@@ -45,7 +46,7 @@ impl<'a, F: Family<'a>> Climb<'_, 'a, '_, F> {
 
     /// Puts an objective over the halves of the splits in the place of the objective, which is returned.
     fn swap_in(&mut self, halves: &'a [(usize, Split)]) -> Result<PhiOf<'a, F>> {
-        let splits = halves.iter().map(|(_, half)| half);
+        let splits = halves.iter().enumerate().map(|(i, (_, half))| (Place::Half(i), half));
         let mut objective = objective_over(self.family, splits, &self.factors)?;
         let solutions: Vec<_> = self.objective.solutions().collect();
         let start = |(k, _): &(usize, Split)| solutions.get(*k).map(|&s| s.clone());

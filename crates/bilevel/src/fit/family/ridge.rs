@@ -5,6 +5,7 @@ use crate::criterion::ValidationLoss;
 use crate::data::Split;
 use crate::design::{Design, ScaledDesign};
 use crate::fit::prepare::Prepared;
+use crate::fit::tall::Place;
 use crate::loss::Loss;
 use crate::lower::{Hyperparameters, RidgeGlm, Solution};
 use crate::penalty::{Blocks, L1, Penalty};
@@ -35,6 +36,10 @@ impl<'a, L: Loss> Family<'a> for Quadratic<'a, L> {
     }
     fn criterion(&'a self, split: &'a Split) -> Self::Criterion {
         self.l1.criterion(split)
+    }
+    fn part(&'a self, place: Place, split: &'a Split) -> Result<(Self::Lower, Self::Criterion)> {
+        let (problem, criterion) = self.l1.part(place, split)?;
+        Ok((RidgeGlm::new(problem), criterion))
     }
     /// Blocks are single coefficients, whose factors are 1.
     fn lambda_scale(&self, problem: &Self::Lower, _factors: &[f64]) -> f64 {

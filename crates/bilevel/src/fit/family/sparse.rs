@@ -5,6 +5,7 @@ use crate::criterion::ValidationLoss;
 use crate::data::Split;
 use crate::design::{Design, DesignMatrix, ScaledDesign};
 use crate::fit::prepare::Prepared;
+use crate::fit::tall::{Place, TallDesigns, TallRows};
 use crate::loss::Loss;
 use crate::lower::{Hyperparameters, Solution, SparseGlm};
 use crate::penalty::{Blocks, Penalty};
@@ -14,6 +15,8 @@ use super::Family;
 /// Rows, columns, loss and penalty.
 pub(super) struct Sparse<'a, L, P> {
     pub(super) prepared: &'a Prepared<'a>,
+    /// The splits on fewer rows, where there are any.
+    pub(super) tall: Option<&'a TallDesigns<'a>>,
     pub(super) loss: L,
     pub(super) penalty: &'a P,
     pub(super) intercept: bool,
@@ -40,7 +43,7 @@ impl<'a, L: Loss, P: Penalty> Family<'a> for Sparse<'a, L, P> {
         (0..blocks.len()).map(&mut size).collect()
     }
     fn problem(&'a self, sample_weights: &'a [f64]) -> Result<Self::Lower> {
-        let Self { prepared, loss, penalty, intercept } = *self;
+        let Self { prepared, loss, penalty, intercept, .. } = *self;
         SparseGlm::new(
             &prepared.design,
             prepared.data.target.values(),
@@ -52,6 +55,14 @@ impl<'a, L: Loss, P: Penalty> Family<'a> for Sparse<'a, L, P> {
     }
     fn criterion(&'a self, split: &'a Split) -> Self::Criterion {
         ValidationLoss::of_split(self.loss, self.prepared.data.target.values(), split)
+    }
+    fn part(&'a self, place: Place, split: &'a Split) -> Result<(Self::Lower, Self::Criterion)> {
+        let Self { loss, penalty, intercept, .. } = *self;
+        let Some(tall) = self.tall else { return Ok((self.problem(&split.train)?, self.criterion(split))) };
+        let TallRows { design, targets, train, validation, numbers } = tall.rows(place);
+        let problem = SparseGlm::new(design, targets, train, loss, penalty, intercept)?;
+        let unit = split.validation_unit;
+        Ok((problem, ValidationLoss::of_copies(loss, targets, validation, unit, numbers)))
     }
     fn lambda_scale(&self, problem: &Self::Lower, factors: &[f64]) -> f64 {
         problem.lambda_max(factors)
