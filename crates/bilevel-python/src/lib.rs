@@ -12,12 +12,14 @@
 //! | `path.rs` | the lower level along λ, with derivatives |
 //! | `problem.rs` | the objective Φ(θ), its hypergradient, slopes and certificate |
 //! | `minimize.rs` | the outer methods on a function of Python's |
+//! | `inverse/` | `bilevel::inverse` and `bilevel::operator` |
 //! | `datasets.rs` | synthetic and embedded data |
 //! | `error.rs` | errors as exceptions |
 
 mod datasets;
 mod error;
 mod fit;
+mod inverse;
 mod job;
 mod matrix;
 mod minimize;
@@ -35,6 +37,10 @@ mod _core {
     use super::datasets::{embedded, generate_four_groups, generate_linear_model};
     #[pymodule_export]
     use super::fit::{Fit, fit};
+    #[pymodule_export]
+    use super::inverse::{
+        Operator, Restoration, Spectrum, blur_kernel, choose_krylov, denoise_wavelet, estimate_noise,
+    };
     #[pymodule_export]
     use super::matrix::Matrix;
     #[pymodule_export]

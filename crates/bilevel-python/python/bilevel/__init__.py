@@ -6,7 +6,8 @@ fit.
 
 The pieces: ``solve`` and ``path`` fit for given penalties; a ``Problem`` is the objective of the upper
 level, with ``hypergradient`` and ``certificate``; ``minimize`` runs the outer methods on it, or on any
-function. ``bilevel.datasets`` has data to try them on, ``bilevel.plot`` pictures.
+function. ``bilevel.inverse`` restores images and signals. ``bilevel.datasets`` has data to try them on,
+``bilevel.plot`` pictures.
 
 scikit-learn is imported when an estimator is first asked for, so that ``import bilevel`` is quick.
 """
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from bilevel._core import __version__
 
 if TYPE_CHECKING:
-    from bilevel import datasets, plot
+    from bilevel import datasets, inverse, plot
     from bilevel._classifier import SparseClassifier
     from bilevel._minimize import MinimizeResult, MinimizeStep, minimize
     from bilevel._path import Path, path
@@ -60,6 +61,7 @@ __all__ = [
     "certificate",
     "datasets",
     "hypergradient",
+    "inverse",
     "minimize",
     "path",
     "plot",
@@ -91,7 +93,7 @@ _HOMES = {
     "solve": "_solve",
 }
 
-_MODULES = ("datasets", "plot")
+_MODULES = ("datasets", "inverse", "plot")
 
 
 def __getattr__(name: str) -> Any:

@@ -214,3 +214,208 @@ def generate_four_groups(
 
 def embedded(name: str) -> bytes:
     """The file of an embedded data set."""
+
+#: Rule, λ, x, value, (λ, value) of the curve, minima, df, ‖Ax - b‖, ‖Lx‖, σ, verdict, warning.
+Chosen = tuple[
+    str,
+    float,
+    NDArray[np.float64],
+    float,
+    tuple[NDArray[np.float64], NDArray[np.float64]],
+    list[float],
+    float,
+    float,
+    float,
+    float,
+    str,
+    str | None,
+]
+
+@final
+class Operator:
+    """A linear operator on flat vectors of float64."""
+
+    @staticmethod
+    def convolution(
+        shape: list[int],
+        kernel_shape: list[int],
+        kernel: NDArray[np.float64],
+        centre: list[int] | None,
+        boundary: str,
+    ) -> Operator:
+        """Convolution of arrays of `shape` with a kernel."""
+    @staticmethod
+    def difference(shape: list[int], axis: int, order: int, boundary: str) -> Operator:
+        """First or second differences along an axis."""
+    @staticmethod
+    def gradient(shape: list[int], boundary: str) -> Operator:
+        """Differences along all axes, one after another."""
+    @staticmethod
+    def laplacian(shape: list[int], boundary: str) -> Operator:
+        """Sum of second differences."""
+    @staticmethod
+    def cosine(shape: list[int]) -> Operator:
+        """Orthonormal DCT-II."""
+    @staticmethod
+    def radon(
+        shape: tuple[int, int],
+        angles: NDArray[np.float64],
+        detectors: int | None,
+        spacing: float,
+        axis: float | None,
+    ) -> tuple[Operator, int]:
+        """Parallel-beam projections, angles in radians; and the number of detectors."""
+    @staticmethod
+    def travel_time(shape: tuple[int, int], ends: NDArray[np.float64]) -> Operator:
+        """Travel times through unit cells; (x, y) of source and receiver of each ray."""
+    @staticmethod
+    def wavelet(name: str, shape: list[int], levels: int, extension: str) -> Operator:
+        """Orthogonal wavelet transform of a signal or an image."""
+    @staticmethod
+    def undecimated_wavelet(name: str, shape: list[int], levels: int) -> Operator:
+        """Undecimated wavelet transform of a signal or an image."""
+    @staticmethod
+    def mask(flags: NDArray[np.bool_]) -> Operator:
+        """Keeps what is flagged."""
+    @staticmethod
+    def diagonal(values: NDArray[np.float64]) -> Operator:
+        """Multiplies each entry."""
+    @staticmethod
+    def identity(size: int) -> Operator:
+        """Leaves vectors of a length as they are."""
+    @staticmethod
+    def matrix(matrix: Matrix) -> Operator:
+        """A dense or sparse matrix."""
+    @staticmethod
+    def foreign(object: object, shape: tuple[int, int]) -> Operator:
+        """An object with `matvec` and `rmatvec` on contiguous vectors."""
+    def after(self, inner: Operator) -> Operator:
+        """This after `inner`."""
+    def plus(self, other: Operator) -> Operator:
+        """The sum with another."""
+    def scaled(self, factor: float) -> Operator:
+        """A multiple."""
+    def transposed(self) -> Operator:
+        """The transpose."""
+    @staticmethod
+    def stack(operators: list[Operator]) -> Operator:
+        """Operators above each other."""
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(rows, columns)."""
+    @property
+    def is_spectral(self) -> bool:
+        """Whether some transform is known to diagonalize AᵀA."""
+    def apply(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """A x."""
+    def adjoint(self, y: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Aᵀ y."""
+    def dot_test(self, seed: int) -> float:
+        """|⟨Ax, y⟩ - ⟨x, Aᵀy⟩| relative to the sizes, for random x and y."""
+
+@final
+class Spectrum:
+    """‖Ax - b‖² + λ‖Lx‖² in coordinates in which it is diagonal."""
+
+    @staticmethod
+    def dense(a: Matrix, b: NDArray[np.float64], l: Matrix | None) -> Spectrum:
+        """Of dense matrices, by singular values."""
+    @staticmethod
+    def common(a: Operator, b: NDArray[np.float64], l: Operator) -> Spectrum | None:
+        """Of operators that a Fourier or cosine transform diagonalizes."""
+    def solve(self, lambda_: float, /) -> NDArray[np.float64]:
+        """X at λ."""
+    def choose(self, method: str, sigma: float | None, truth: list[float] | None) -> Chosen:
+        """The λ of a rule."""
+    def consensus(
+        self, sigma: float | None
+    ) -> tuple[list[Chosen], float, NDArray[np.float64], int, str, list[str]]:
+        """Choices, λ, x, how many are near, agreement, warnings."""
+
+@final
+class Restoration:
+    """A restoration whose weights are searched from Python."""
+
+    @staticmethod
+    def tikhonov(a: Operator, b: NDArray[np.float64], terms: list[Operator]) -> Restoration:
+        """½‖Ax - b‖² + Σ (λ_k/2)‖L_kx‖²."""
+    @staticmethod
+    def wavelet(
+        a: Operator | None,
+        b: NDArray[np.float64],
+        shape: tuple[int, int],
+        *,
+        wavelet: str,
+        levels: int,
+        undecimated: bool,
+        per: str,
+    ) -> Restoration:
+        """½‖A W y - b‖² + Σ λ_i|y_i|."""
+    @staticmethod
+    def total_variation(
+        b: NDArray[np.float64],
+        shape: tuple[int, int],
+        *,
+        patches: tuple[int, int],
+        smooth: bool,
+        non_negative: bool,
+    ) -> Restoration:
+        """Σ ½(u_i - b_i)² + Σ α_i|(Du)_i|."""
+    @staticmethod
+    def blurred_total_variation(
+        a: Operator, b: NDArray[np.float64], shape: tuple[int, int], non_negative: bool, norm: float
+    ) -> Restoration:
+        """½‖Au - b‖² + α TV(u), with `norm` about ‖A‖."""
+    @property
+    def n_weights(self) -> int:
+        """How many λ there are."""
+    def solve(self, lambda_: NDArray[np.float64], tolerance: float, /) -> NDArray[np.float64]:
+        """X at λ."""
+    def adjoint(self, v: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
+        """(∂x/∂λ)ᵀ v at the last solution, and a bound on its error."""
+
+def choose_krylov(
+    a: Operator,
+    b: NDArray[np.float64],
+    *,
+    method: str,
+    sigma: float | None,
+    held_out: list[int] | None,
+    lambda_: float | None,
+    max_steps: int,
+    tolerance: float,
+) -> tuple[
+    float,
+    NDArray[np.float64],
+    float,
+    tuple[NDArray[np.float64], NDArray[np.float64]],
+    float | None,
+    float,
+    float,
+    float,
+    int,
+    int,
+    str | None,
+    str,
+]:
+    """λ, x, criterion, curve, df, ‖Ax - b‖, gradient, error bound, steps, products, edge, end."""
+
+def denoise_wavelet(
+    image: NDArray[np.float64],
+    shape: tuple[int, int],
+    *,
+    sigma: float | None,
+    wavelet: str,
+    levels: int,
+    undecimated: bool,
+    shrinkage: str,
+) -> tuple[NDArray[np.float64], list[float], list[tuple[int, int, str, str, float, int, float]], float]:
+    """Image, noise of each plane, subbands, estimated mean squared error."""
+
+def estimate_noise(image: NDArray[np.float64], shape: tuple[int, int]) -> float:
+    """The standard deviation of the noise of an image."""
+
+def blur_kernel(
+    kind: str, parameters: tuple[float, float], n_axes: int
+) -> tuple[list[int], NDArray[np.float64]]:
+    """The shape and the values of a kernel."""
