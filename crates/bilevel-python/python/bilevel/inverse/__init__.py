@@ -5,7 +5,14 @@
 their weights learned from pairs of clean and degraded images, or from degraded images alone. The operators
 (``convolution``, ``gradient``, ``radon``, ...) are SciPy ``LinearOperator`` objects; whatever has ``shape``,
 ``matvec`` and ``rmatvec``, as SciPy's and PyLops' operators do, may stand in their place.
+
+scikit-learn is imported when a restoration is first asked for.
 """
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from bilevel.inverse._choice import Consensus, LambdaChoice, choose_lambda, consensus
 from bilevel.inverse._kernels import disk_kernel, gaussian_kernel, motion_kernel
@@ -27,10 +34,12 @@ from bilevel.inverse._operators import (
     undecimated_wavelet,
     wavelet,
 )
-from bilevel.inverse._tikhonov import Tikhonov
-from bilevel.inverse._total_variation import TotalVariation
 from bilevel.inverse._wavelet import Denoised, SubbandChoice, denoise_wavelet, estimate_noise
-from bilevel.inverse._wavelet_restoration import WaveletRestoration
+
+if TYPE_CHECKING:
+    from bilevel.inverse._tikhonov import Tikhonov
+    from bilevel.inverse._total_variation import TotalVariation
+    from bilevel.inverse._wavelet_restoration import WaveletRestoration
 
 __all__ = [
     "Consensus",
@@ -64,3 +73,21 @@ __all__ = [
     "undecimated_wavelet",
     "wavelet",
 ]
+
+_HOMES = {
+    "Tikhonov": "_tikhonov",
+    "TotalVariation": "_total_variation",
+    "WaveletRestoration": "_wavelet_restoration",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'bilevel.inverse' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"bilevel.inverse.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(__all__))

@@ -149,9 +149,15 @@ class Restorer(BaseEstimator):  # type: ignore[misc]
             return positive("sigma", self.sigma)
         operator = self._operator()
         axes = 2 if operator is None else len(operator.shape_out)
+        needed = self.criterion in ("sure", "gsure", "discrepancy")
         if axes == 2 and np.ndim(image) >= 2:
-            return estimate_noise(image)
-        if self.criterion in ("sure", "gsure", "discrepancy"):
+            estimate = estimate_noise(image)
+            if needed and estimate == 0:
+                raise ValueError(
+                    f"setting `sigma`: found an estimate of 0; expected noise, which `{self.criterion}` needs"
+                )
+            return estimate or None
+        if needed:
             raise ValueError(
                 f"setting `sigma`: found None; expected the noise level, which `{self.criterion}` needs and "
                 "which can only be estimated from data in two dimensions"
