@@ -17,6 +17,7 @@
 //! | μ, Lipschitz constants, operator norms | `spectrum.rs` |
 //! | T(y, λ): gradient descent, heavy ball, Nesterov, their proximal forms | `map.rs`, `descent.rs`, `rate.rs`, `prox.rs` |
 //! | y*(λ) by Newton-CG, L-BFGS or a map | `solve.rs`, `newton_cg.rs`, `quasi_newton.rs`, `line_search.rs` |
+//! | a step size that learns while the training runs | `online.rs` |
 //! | Φ(θ) for the outer methods | `objective.rs` |
 //!
 //! The ways to differentiate y*(λ) are in [`crate::hypergradient::smooth`].
@@ -56,6 +57,7 @@ mod line_search;
 mod map;
 mod newton_cg;
 mod objective;
+mod online;
 mod prox;
 mod quasi_newton;
 mod rate;
@@ -70,6 +72,7 @@ pub use descent::{Batches, Descent, Momentum, MomentumKind};
 pub(crate) use map::check_start;
 pub use map::{FixedPoint, IterationMap, fixed_point, iterate};
 pub use objective::SmoothObjective;
+pub use online::{OnlineRate, OnlineRule};
 pub use prox::{Prox, SoftThreshold};
 pub use rate::Rate;
 pub use solve::{SmoothSolution, SmoothSolver, SmoothStatus, SolveSettings, solve};

@@ -4,7 +4,8 @@
 use bilevel::hypergradient::smooth::{HypergradientMethod, OneStep, Reverse};
 use bilevel::outer::{Lbfgs, LbfgsSettings, OuterOptimizer, Unwatched};
 use bilevel::smooth::{
-    AutoDiff, Batches, Descent, MomentumKind, Rate, Scalar, Shape, SmoothObjective, SmoothProblem, iterate,
+    AutoDiff, Batches, Descent, MomentumKind, OnlineRate, OnlineRule, Rate, Scalar, Shape, SmoothObjective,
+    SmoothProblem, iterate,
 };
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -168,16 +169,44 @@ fn online_hypergradient_descent_recovers_from_a_step_size_that_is_far_too_small(
     let optimum = training.upper_value(&solution(&training, &[]), &[]);
     let start = 0.01;
     let sgd = Descent::new(&training, Rate::Learned(0..1)).unwrap();
-    let (mut y, mut rate) = (vec![0.0; 6], start);
+    let mut online = OnlineRate::new(start, OnlineRule::Additive(5.0)).unwrap();
+    let (mut y, mut by_one_step, mut rate) = (vec![0.0; 6], vec![0.0; 6], start);
     for _ in 0..200 {
-        let answer = OneStep { map: &sgd }.hypergradient(&training, &[rate], &y).unwrap();
-        // dL/ds = −∇f(w')ᵀ∇f(w); the rate of the rate is 5.
-        rate -= 5.0 * answer.gradient[0];
-        y = answer.coefficients;
+        online.step(&training, &[], &mut y).unwrap();
+        // The same from the one-step hypergradient: dL/ds = −∇f(w')ᵀ∇f(w), and the rate of the rate is 5.
+        let answer = OneStep { map: &sgd }.hypergradient(&training, &[rate], &by_one_step).unwrap();
+        by_one_step = answer.coefficients;
+        assert!((online.rate() - rate).abs() <= 1e-13 * rate, "{} {rate}", online.rate());
+        rate = (rate - 5.0 * answer.gradient[0]).max(0.0);
     }
-    let online = training.upper_value(&y, &[]) - optimum;
-    let constant = iterate(&sgd, &[start], &[0.0; 6], 200).map(|y| training.upper_value(&y, &[]) - optimum);
-    let constant = constant.unwrap();
-    println!("online: {constant:.3e} with the rate {start}, {online:.3e} with one that ends at {rate:.3}");
-    assert!(10.0 * online < constant && rate > 10.0 * start, "{online} with rate {rate}");
+    assert!(distance(&y, &by_one_step) <= 1e-12 * norm(&y));
+    let gap = |y: &[f64]| training.upper_value(y, &[]) - optimum;
+    let constant = gap(&iterate(&sgd, &[start], &[0.0; 6], 200).unwrap());
+    println!("online: {constant:.3e} with the rate {start}, {:.3e} with one that ends at {rate:.3}", gap(&y));
+    assert!(10.0 * gap(&y) < constant && rate > 10.0 * start, "{} with rate {rate}", gap(&y));
+
+    let mut relative = OnlineRate::new(start, OnlineRule::Multiplicative(0.1)).unwrap();
+    let mut y = vec![0.0; 6];
+    (0..200).for_each(|_| relative.step(&training, &[], &mut y).unwrap());
+    assert!(10.0 * gap(&y) < constant, "{} with rate {}", gap(&y), relative.rate());
+}
+
+#[test]
+fn an_online_rate_refuses_what_makes_no_sense_and_leaves_y_alone() {
+    for (start, rule) in [
+        (0.0, OnlineRule::Additive(1.0)),
+        (f64::NAN, OnlineRule::Additive(1.0)),
+        (0.1, OnlineRule::Additive(f64::INFINITY)),
+        (0.1, OnlineRule::Multiplicative(1.0)),
+    ] {
+        let refused = OnlineRate::new(start, rule).unwrap_err();
+        assert!(refused.to_string().contains("positive number") || refused.to_string().contains("κ above 0"));
+    }
+    let training = Training::new(6, 6, 60);
+    let mut rate = OnlineRate::new(0.1, OnlineRule::Additive(1.0)).unwrap();
+    let short = rate.step(&training, &[], &mut [0.0; 5]).unwrap_err();
+    assert!(short.to_string().contains("found 5 values; expected 6 values"), "{short}");
+    let mut far = [f64::NAN; 6];
+    assert!(rate.step(&training, &[], &mut far).is_err());
+    assert!(far.iter().all(|y| y.is_nan()) && rate.rate() == 0.1);
 }
