@@ -170,3 +170,40 @@ fn criteria_choose_near_the_true_risk() {
         assert!(distances.iter().all(|d| d.is_finite() && *d < 2.0), "{name}: {distances:?}");
     }
 }
+
+#[test]
+fn errors_of_smooth_hypergradients_stay_below_their_bounds_and_near_them() {
+    let report = quick("truncation", &[]);
+    assert_complete(&report);
+    assert_eq!(report.figures.len(), 4);
+    let cases: Vec<String> = report.table.rows.iter().map(|row| format!("{:?}", row[0])).collect();
+    let [error, running, prior, worst, excess] = [
+        "largest error",
+        "largest bound",
+        "a-priori bound",
+        "largest error / bound",
+        "K over the smallest K, mean",
+    ]
+    .map(|name| column(&report, name));
+    for k in 0..cases.len() {
+        assert!(worst[k] <= 1.0 + 1e-9, "{}: {}", cases[k], worst[k]);
+        if !prior[k].is_nan() {
+            assert!(error[k] <= running[k] * (1.0 + 1e-9) && running[k] <= prior[k] * (1.0 + 1e-9));
+            assert!(running[k] <= 50.0 * error[k], "{}: {} {}", cases[k], running[k], error[k]);
+        }
+        if cases[k].contains("stopping rule") {
+            assert!(excess[k] <= 2.0, "{}: {}", cases[k], excess[k]);
+        }
+    }
+}
+
+#[test]
+fn learned_optimizers_are_ten_times_closer_than_the_best_constant_rate() {
+    let report = quick("optimizer", &[]);
+    assert_complete(&report);
+    assert_eq!(report.figures.len(), 3);
+    let worst = column(&report, "in the worst seed");
+    assert!(worst[3] >= 10.0 && worst[4] >= 10.0, "{worst:?}");
+    let distance = column(&report, "distance to the optimum");
+    assert!(10.0 * distance[6] < distance[5] && 10.0 * distance[7] < distance[5], "{distance:?}");
+}

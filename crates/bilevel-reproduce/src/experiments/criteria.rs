@@ -156,12 +156,13 @@ fn smallest(value: impl Fn(f64) -> f64) -> f64 {
 }
 
 /// A standard normal number, by Box and Muller.
-fn normal(rng: &mut ChaCha8Rng) -> f64 {
+pub(super) fn normal(rng: &mut ChaCha8Rng) -> f64 {
     let (u, v): (f64, f64) = (rng.random(), rng.random());
     (-2.0 * (1.0 - u).ln()).sqrt() * (std::f64::consts::TAU * v).cos()
 }
 
-fn median(values: impl Iterator<Item = f64>) -> f64 {
+/// The upper median; NaN of none.
+pub(super) fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)

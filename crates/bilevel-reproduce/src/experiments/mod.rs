@@ -4,11 +4,14 @@ mod anchor;
 mod classification;
 mod criteria;
 mod degenerate;
+mod linear_model;
+mod optimizer;
 mod real;
 mod regression;
 mod smoothing;
 mod starvation_toy;
 mod synthetic;
+mod truncation;
 
 use std::time::Instant;
 
@@ -28,6 +31,8 @@ pub const EXPERIMENTS: &[Experiment] = &[
     anchor::EXPERIMENT,
     smoothing::EXPERIMENT,
     criteria::EXPERIMENT,
+    truncation::EXPERIMENT,
+    optimizer::EXPERIMENT,
 ];
 
 /// The experiment of that name.
