@@ -72,6 +72,7 @@ ORDER = [
     "plot_deblurring.py",
     "plot_tomography.py",
     "plot_heat_equation.py",
+    "plot_own_problem.py",
     "plot_from_lassocv.py",
     "plot_from_glmnet.py",
     "plot_from_sparse_ho.py",

@@ -13,6 +13,7 @@
 //! | `problem.rs` | the objective Φ(θ), its hypergradient, slopes and certificate |
 //! | `minimize.rs` | the outer methods on a function of Python's |
 //! | `inverse/` | `bilevel::inverse` and `bilevel::operator` |
+//! | `smooth.rs`, `smooth_method.rs` | smooth problems that Python writes, and the ways to differentiate them |
 //! | `datasets.rs` | synthetic and embedded data |
 //! | `error.rs` | errors as exceptions |
 
@@ -26,6 +27,8 @@ mod minimize;
 mod multinomial;
 mod path;
 mod problem;
+mod smooth;
+mod smooth_method;
 mod solve;
 
 use pyo3::prelude::*;
@@ -44,13 +47,15 @@ mod _core {
     #[pymodule_export]
     use super::matrix::Matrix;
     #[pymodule_export]
-    use super::minimize::minimize;
+    use super::minimize::{minimize, minimize_smooth};
     #[pymodule_export]
     use super::multinomial::{MultinomialFit, fit_multinomial};
     #[pymodule_export]
     use super::path::path;
     #[pymodule_export]
     use super::problem::Problem;
+    #[pymodule_export]
+    use super::smooth::SmoothProblem;
     #[pymodule_export]
     use super::solve::solve;
 

@@ -1,4 +1,4 @@
-//! The outer methods on an objective of Python's, or on a [`Problem`].
+//! The outer methods on an objective of Python's, on a [`Problem`], or on a [`SmoothProblem`].
 //!
 //! They run on the thread that called, so that Python code does, too; a problem's evaluations run on threads of their own, without the GIL.
 
@@ -11,6 +11,7 @@ use bilevel::outer::{
     Evaluation, GaussNewton, Lbfgs, ModelStep, Monitor, Nba, Ntrba, Objective, OuterOptimizer, OuterResult,
     Progress, Request, ScalarSearch, StopReason,
 };
+use bilevel::smooth::SmoothObjective;
 use numpy::{PyArray1, PyReadonlyArray1};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -20,6 +21,8 @@ use serde_json::{Map, Value};
 
 use crate::error::{bug, exception};
 use crate::problem::Problem;
+use crate::smooth::{SmoothProblem, solve_settings};
+use crate::smooth_method::Way;
 
 /// θ, value, gradient, bound on its error, biactive coordinates, steps, evaluations, why it ended.
 type Minimum<'py> =
@@ -49,13 +52,78 @@ pub(crate) fn minimize<'py>(
     let bounds = (lower.as_slice()?.to_vec(), upper.as_slice()?.to_vec());
     let mut objective = Foreign { py, source, bounds, trouble: &trouble };
     let mut watch = Watch { py, record, trouble: &trouble };
-    let start = start.as_slice()?;
-    let found = catch_unwind(AssertUnwindSafe(|| method.minimize(&mut objective, start, &mut watch)));
-    if let Some(error) = trouble.take() {
-        return Err(error);
+    let found = search(method.as_ref(), &mut objective, start.as_slice()?, &mut watch);
+    match trouble.take() {
+        Some(error) => Err(error),
+        None => told(py, found?),
     }
-    let OuterResult { theta, evaluation, steps, evaluations, stop_reason } =
-        found.map_err(|panic| bug(panic.as_ref()))?.map_err(|e| exception(&e))?;
+}
+
+/// Minimizes Φ of a smooth problem. `way` and `way_settings` say how it is differentiated, `solver` how the lower level is solved; unrolled ways run
+/// from `y`.
+#[pyfunction]
+#[pyo3(signature = (problem, start, lower, upper, *, y, way, way_settings, solver, method, options, record))]
+#[allow(clippy::too_many_arguments)]
+pub(crate) fn minimize_smooth<'py>(
+    py: Python<'py>,
+    problem: &SmoothProblem,
+    start: PyReadonlyArray1<'py, f64>,
+    lower: PyReadonlyArray1<'py, f64>,
+    upper: PyReadonlyArray1<'py, f64>,
+    y: PyReadonlyArray1<'py, f64>,
+    way: &str,
+    way_settings: &str,
+    solver: &str,
+    method: &str,
+    options: &str,
+    record: &Bound<'py, PyAny>,
+) -> PyResult<Minimum<'py>> {
+    let outer = optimizer(method, options)?;
+    let way = Way::parse(way, way_settings)?;
+    let solver = solve_settings(solver)?;
+    let (start, y) = (start.as_slice()?.to_vec(), y.as_slice()?.to_vec());
+    let bounds = (lower.as_slice()?.to_vec(), upper.as_slice()?.to_vec());
+    let trouble = RefCell::new(None);
+    let callbacks = problem.callbacks(py);
+    let mut watch = Watch { py, record, trouble: &trouble };
+    // A search of one parameter has no start: its step sizes are those of the middle.
+    let at: Vec<f64> = if start.is_empty() {
+        bounds.0.iter().zip(&bounds.1).map(|(a, b)| 0.5 * (a + b)).collect()
+    } else {
+        start.clone()
+    };
+    let found = way.with_method(&callbacks, &at, &y, |given| {
+        let objective = if way.is_unrolled() {
+            SmoothObjective::unrolled(&callbacks, given, y.clone(), bounds.0.len())
+        } else if way.is_default() {
+            SmoothObjective::new(&callbacks)
+        } else {
+            SmoothObjective::new(&callbacks).with_method(given)
+        };
+        let objective = objective.with_solver(solver).with_bounds(bounds.0, bounds.1)?;
+        Ok(search(outer.as_ref(), &mut Detached { py, objective }, &start, &mut watch))
+    });
+    match trouble.take().or_else(|| callbacks.trouble()) {
+        Some(error) => Err(error),
+        None => told(py, found.map_err(|e| exception(&e))??),
+    }
+}
+
+/// Runs an outer method; a panic is an error that says so.
+fn search(
+    method: &dyn OuterOptimizer,
+    objective: &mut dyn Objective,
+    start: &[f64],
+    watch: &mut Watch<'_, '_>,
+) -> PyResult<OuterResult> {
+    catch_unwind(AssertUnwindSafe(|| method.minimize(objective, start, watch)))
+        .map_err(|panic| bug(panic.as_ref()))?
+        .map_err(|e| exception(&e))
+}
+
+/// What was found, for Python.
+fn told(py: Python<'_>, found: OuterResult) -> PyResult<Minimum<'_>> {
+    let OuterResult { theta, evaluation, steps, evaluations, stop_reason } = found;
     let reason = serde_json::to_value(stop_reason).ok();
     Ok((
         PyArray1::from_vec(py, theta),
@@ -170,6 +238,31 @@ impl Objective for Foreign<'_, '_> {
             step.theta.iter_mut().zip(sides).for_each(|(t, (low, high))| *t = t.max(*low).min(*high));
         }
         Ok(step)
+    }
+}
+
+/// A smooth problem's objective, evaluated without the GIL: its callbacks take it.
+struct Detached<'a, 'py> {
+    py: Python<'py>,
+    objective: SmoothObjective<'a>,
+}
+
+impl Objective for Detached<'_, '_> {
+    fn n_parameters(&self) -> usize {
+        self.objective.n_parameters()
+    }
+
+    fn bounds(&self) -> (Vec<f64>, Vec<f64>) {
+        Objective::bounds(&self.objective)
+    }
+
+    fn evaluate(&mut self, theta: &[f64], request: Request) -> bilevel::Result<Evaluation> {
+        let objective = &mut self.objective;
+        self.py.detach(|| objective.evaluate(theta, request))
+    }
+
+    fn value_error(&self, evaluation: &Evaluation) -> f64 {
+        self.objective.value_error(evaluation)
     }
 }
 

@@ -5,8 +5,9 @@ The estimators follow scikit-learn: ``SparseRegressor``, ``SparseClassifier``, `
 fit.
 
 The pieces: ``solve`` and ``path`` fit for given penalties; a ``Problem`` is the objective of the upper
-level, with ``hypergradient`` and ``certificate``; ``minimize`` runs the outer methods on it, or on any
-function. ``bilevel.inverse`` restores images and signals. ``bilevel.datasets`` has data to try them on,
+level, with ``hypergradient`` and ``certificate``, or a ``SmoothProblem``, from functions that you write with
+NumPy, JAX or PyTorch; ``minimize`` runs the outer methods on them, or on any function.
+``bilevel.inverse`` restores images and signals. ``bilevel.datasets`` has data to try them on,
 ``bilevel.plot`` pictures.
 
 scikit-learn is imported when an estimator is first asked for, so that ``import bilevel`` is quick.
@@ -22,6 +23,7 @@ from bilevel._core import __version__
 if TYPE_CHECKING:
     from bilevel import datasets, inverse, plot
     from bilevel._classifier import SparseClassifier
+    from bilevel._functions import Lower, Upper
     from bilevel._minimize import MinimizeResult, MinimizeStep, minimize
     from bilevel._path import Path, path
     from bilevel._problem import (
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from bilevel._results import Certificate, CriterionCurve, OuterStep, RangeCertificate
     from bilevel._ridge import RidgeRegressor
     from bilevel._ridge_classifier import RidgeClassifier
+    from bilevel._smooth import Mismatch, SmoothHypergradient, SmoothProblem, SmoothSolution
     from bilevel._solve import Solution, solve
     from bilevel._stages import Stage
 
@@ -43,8 +46,10 @@ __all__ = [
     "Certificate",
     "CriterionCurve",
     "Hypergradient",
+    "Lower",
     "MinimizeResult",
     "MinimizeStep",
+    "Mismatch",
     "OuterStep",
     "Path",
     "PointCertificate",
@@ -53,10 +58,14 @@ __all__ = [
     "RidgeClassifier",
     "RidgeRegressor",
     "Slopes",
+    "SmoothHypergradient",
+    "SmoothProblem",
+    "SmoothSolution",
     "Solution",
     "SparseClassifier",
     "SparseRegressor",
     "Stage",
+    "Upper",
     "__version__",
     "certificate",
     "datasets",
@@ -72,8 +81,10 @@ _HOMES = {
     "Certificate": "_results",
     "CriterionCurve": "_results",
     "Hypergradient": "_problem",
+    "Lower": "_functions",
     "MinimizeResult": "_minimize",
     "MinimizeStep": "_minimize",
+    "Mismatch": "_smooth",
     "OuterStep": "_results",
     "Path": "_path",
     "PointCertificate": "_problem",
@@ -82,10 +93,14 @@ _HOMES = {
     "Slopes": "_problem",
     "RidgeClassifier": "_ridge_classifier",
     "RidgeRegressor": "_ridge",
+    "SmoothHypergradient": "_smooth",
+    "SmoothProblem": "_smooth",
+    "SmoothSolution": "_smooth",
     "Solution": "_solve",
     "SparseClassifier": "_classifier",
     "SparseRegressor": "_regressor",
     "Stage": "_stages",
+    "Upper": "_functions",
     "certificate": "_problem",
     "hypergradient": "_problem",
     "minimize": "_minimize",

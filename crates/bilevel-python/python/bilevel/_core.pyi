@@ -194,6 +194,43 @@ def minimize(
 ) -> tuple[Floats, float, Floats, float, int, int, int, str]:
     """θ, value, gradient, bound on its error, biactive, steps, evaluations, reason."""
 
+@final
+class SmoothProblem:
+    """A smooth problem whose functions are the methods of an object."""
+
+    def __init__(self, functions: object, coefficients: int, hyperparameters: int) -> None: ...
+    def gradcheck(
+        self, y: Floats, lambda_: Floats, tolerance: float, /
+    ) -> tuple[str, int, float, float] | None:
+        """The derivative that is wrong, its entry, what was found, what differences say."""
+    def solve(
+        self, lambda_: Floats, start: Floats, settings: str, /
+    ) -> tuple[Floats, float, int, int, int, str]:
+        """Coefficients, norm of the gradient, steps, gradients, products, how it ended."""
+    def hypergradient(
+        self, hyper: Floats, y: Floats, method: str, settings: str, /
+    ) -> tuple[float, Floats, Floats, Floats, tuple[float, bool] | None, tuple[int, int, int, int]]:
+        """Value, gradient, coefficients, adjoint, bound and whether it is proven, and the work.
+
+        That is terms, products, steps and stored states.
+        """
+
+def minimize_smooth(
+    problem: SmoothProblem,
+    start: Floats,
+    lower: Floats,
+    upper: Floats,
+    *,
+    y: Floats,
+    way: str,
+    way_settings: str,
+    solver: str,
+    method: str,
+    options: str,
+    record: Callable[..., bool],
+) -> tuple[Floats, float, Floats, float, int, int, int, str]:
+    """As for `minimize`."""
+
 def generate_linear_model(
     n_samples: int,
     n_features: int,

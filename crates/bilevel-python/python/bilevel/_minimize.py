@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from bilevel import _core
 from bilevel._matrix import numbers_fit
 from bilevel._problem import Problem
+from bilevel._smooth import METHODS as WAYS
+from bilevel._smooth import UNROLLED, SmoothProblem
 from bilevel._training import in_range, one_of
 
 Floats = NDArray[np.float64]
@@ -112,38 +114,46 @@ class MinimizeResult:
 
 
 def minimize(
-    objective: Callable[[Floats], tuple[float, Any]] | Problem,
+    objective: Callable[[Floats], tuple[float, Any]] | Problem | SmoothProblem,
     theta0: Any = None,
-    method: str = "ntrba",
+    method: str | None = None,
     *,
     bounds: Any = None,
     max_steps: int | None = None,
     policy: str = "self-consistent",
     band: float = 1e-8,
+    hypergradient: str | dict[str, Any] = "implicit",
+    solver: str = "newton-cg",
     callback: Callable[[MinimizeStep], Any] | None = None,
     keep_history: bool = True,
     options: dict[str, Any] | None = None,
 ) -> MinimizeResult:
-    """Minimize a nonsmooth function over a box, from its values and (sub)gradients.
+    """Minimize a function over a box, from its values and (sub)gradients; it need not be smooth.
 
     Parameters
     ----------
-    objective : callable or Problem
+    objective : callable, Problem or SmoothProblem
         A function of θ (a fresh array) that returns (value, gradient). A value of +infinity says that θ is
         out of its domain; NaN is an error. What it raises ends the search and is raised here.
     theta0 : array of shape (n_parameters,)
-        Where to start; may be left out for a :class:`bilevel.Problem` (``problem.start()``), and with
-        ``method="scalar"``.
+        Where to start; may be left out for a problem (``problem.start()``), and with ``method="scalar"``.
     method : {"ntrba", "nba", "lbfgs", "scalar", "gauss-newton"}
         Trust region for functions with kinks; normalized subgradient steps; projected L-BFGS with a line
         search that stands kinks; global search over one bounded parameter; trust-region Gauss-Newton, for a
-        :class:`bilevel.Problem` only.
+        :class:`bilevel.Problem` only. By default ``"lbfgs"`` for a smooth problem, else ``"ntrba"``.
     bounds : list of (low, high) pairs, or scipy.optimize.Bounds
         ``None`` for a bound that is not there. A problem has its own by default.
     max_steps : int
         Largest number of outer steps (refinements of ``"scalar"``); by default the method's.
     policy, band
         At the kinks of a :class:`bilevel.Problem`, as for :meth:`bilevel.Problem.hypergradient`.
+    hypergradient : str or dict
+        Of a smooth problem: the method of :meth:`bilevel.SmoothProblem.hypergradient`, or a dict of
+        ``method`` and its settings, ``{"method": "reverse", "steps": 50}``. Through steps it is the criterion
+        where they end that is minimized; a step that is not given is set where the search starts.
+    solver : str
+        Of a smooth problem's lower level, as for :meth:`bilevel.SmoothProblem.solve`. It is solved as exactly
+        as the method asks, from zero and then from the last solution.
     callback : callable
         Is called with a :class:`MinimizeStep` after each step; returning ``True`` ends the search.
     keep_history : bool
@@ -169,8 +179,14 @@ def minimize(
     >>> bool(abs(found.value - 0.5) < 1e-8)
     True
     """
+    if method is None:
+        method = "lbfgs" if isinstance(objective, SmoothProblem) else "ntrba"
     one_of("method", method, METHODS)
     settings = _settings(method, max_steps, policy, band, options)
+    if isinstance(objective, SmoothProblem):
+        return _minimize_smooth(
+            objective, theta0, method, bounds, settings, hypergradient, solver, callback, keep_history
+        )
     if isinstance(objective, Problem):
         source: Any = objective._core
         default = np.empty(0) if method == "scalar" else objective.start()
@@ -188,18 +204,78 @@ def minimize(
         if method == "scalar":
             settings.setdefault("early_stop", None)
     history: list[MinimizeStep] = []
+    record = _recorder(history, callback, keep_history)
+    theta, value, gradient, bound, _, steps, evaluations, reason = _core.minimize(
+        source, start, lower, upper, method=method, options=_json(settings), record=record
+    )
+    calls = source.calls if isinstance(source, _Function) else evaluations
+    return MinimizeResult(theta, value, gradient, bound, steps, calls, reason, history)
 
+
+def _minimize_smooth(
+    problem: SmoothProblem,
+    theta0: Any,
+    method: str,
+    bounds: Any,
+    settings: dict[str, Any],
+    hypergradient: str | dict[str, Any],
+    solver: str,
+    callback: Callable[[MinimizeStep], Any] | None,
+    keep_history: bool,
+) -> MinimizeResult:
+    if method == "gauss-newton":
+        raise ValueError(
+            "setting `method`: found 'gauss-newton' with a smooth problem; "
+            "expected a method that takes its gradient"
+        )
+    given = {"method": hypergradient} if isinstance(hypergradient, str) else dict(hypergradient)
+    way = given.pop("method", "implicit")
+    one_of("hypergradient", way, tuple(name for name in WAYS if name != "differences"))
+    length, text = problem._settings(given)
+    if length > problem.n_parameters and way not in UNROLLED:
+        raise ValueError(
+            f"setting `hypergradient`: found learned rates with {way!r}; expected one of {UNROLLED}"
+        )
+    if theta0 is None and length == problem.n_parameters:
+        start = np.empty(0) if method == "scalar" else problem.start()
+    else:
+        start = problem._point(theta0, length)
+    if bounds is None:
+        free = np.full(length - problem.n_parameters, np.inf)
+        lower, upper = (
+            np.append(side, sign * free) for side, sign in zip(problem.bounds, (-1, 1), strict=True)
+        )
+    else:
+        lower, upper = _box(bounds, length)
+    if method == "scalar":
+        settings.setdefault("early_stop", None)
+    history: list[MinimizeStep] = []
+    theta, value, gradient, bound, _, steps, evaluations, reason = _core.minimize_smooth(
+        problem._core,
+        start,
+        lower,
+        upper,
+        y=problem.y0.reshape(-1).copy(),
+        way=way,
+        way_settings=text,
+        solver=json.dumps(problem._solver(1e-10, solver, 10_000)),
+        method=method,
+        options=_json(settings),
+        record=_recorder(history, callback, keep_history),
+    )
+    return MinimizeResult(theta, value, gradient, bound, steps, evaluations, reason, history)
+
+
+def _recorder(
+    history: list[MinimizeStep], callback: Callable[[MinimizeStep], Any] | None, keep_history: bool
+) -> Callable[..., bool]:
     def record(*parts: Any) -> bool:
         step = MinimizeStep(*parts)
         if keep_history:
             history.append(step)
         return callback is not None and bool(callback(step))
 
-    theta, value, gradient, bound, _, steps, evaluations, reason = _core.minimize(
-        source, start, lower, upper, method=method, options=_json(settings), record=record
-    )
-    calls = source.calls if isinstance(source, _Function) else evaluations
-    return MinimizeResult(theta, value, gradient, bound, steps, calls, reason, history)
+    return record
 
 
 class _Function:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bilevel import _core
+from bilevel._functions import Lower, Upper
 from bilevel._matrix import numbers_fit
 from bilevel._results import Certificate
+from bilevel._smooth import SmoothHypergradient, SmoothProblem
 from bilevel._solve import Solution
 from bilevel._splits import refuse_class, row_splits
 from bilevel._training import Training, in_range, one_of, ridge_parameter, tolerance, training
@@ -124,6 +128,9 @@ class Problem:
     ``lambda_j = factors_j * exp(theta_k)``. Solutions are kept: each call starts from the last
     one's, and asking again at the same θ solves no training problem again.
 
+    ``Problem(lower=..., upper=..., y0=..., theta0=...)`` makes a :class:`bilevel.SmoothProblem` instead, from
+    functions that you write.
+
     Parameters
     ----------
     X : array or sparse matrix of shape (n_samples, n_features)
@@ -176,7 +183,43 @@ class Problem:
     True
     """
 
-    def __init__(
+    @overload
+    def __new__(
+        cls,
+        X: Any,
+        y: Any,
+        *,
+        splits: Any = 5,
+        loss: str = "squared",
+        penalty: str = "l1",
+        weights: str = "scalar",
+        l2: float | str = 0.0,
+        factors: Any = None,
+        feature_groups: Any = None,
+        fit_intercept: bool = True,
+        sample_weight: Any = None,
+        groups: Any = None,
+        bounds: tuple[float, float] | None = None,
+    ) -> Problem: ...
+    @overload
+    def __new__(  # type: ignore[misc]  # Not a subclass: it shares a few methods, not what they return.
+        cls,
+        *,
+        lower: Callable[[Any, Any], Any] | Lower,
+        upper: Callable[[Any, Any], Any] | Upper,
+        y0: Any,
+        theta0: Any,
+        backend: str = "auto",
+        bounds: Any = None,
+        constants: Any = None,
+    ) -> SmoothProblem: ...
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        """Make a :class:`SmoothProblem` where a lower level is given, or else a problem of this class."""
+        if "lower" in kwargs or "upper" in kwargs:
+            return SmoothProblem(*args, **kwargs)
+        return object.__new__(cls)
+
+    def _set_up(
         self,
         X: Any,
         y: Any,
@@ -254,11 +297,16 @@ class Problem:
             "bounds": bounds,
         }
 
+    # To a type checker it is `__new__` that says what a call makes.
+    if not TYPE_CHECKING:
+        __init__ = _set_up
+        __new__ = functools.wraps(_set_up, assigned=(), updated=())(__new__)
+
     def __getstate__(self) -> dict[str, Any]:
         return self._arguments
 
     def __setstate__(self, arguments: dict[str, Any]) -> None:
-        Problem.__init__(self, **arguments)
+        self._set_up(**arguments)
 
     def __repr__(self) -> str:
         return (
@@ -375,6 +423,7 @@ class Problem:
         return point
 
 
+@overload
 def hypergradient(
     problem: Problem,
     theta: Any,
@@ -383,24 +432,41 @@ def hypergradient(
     method: str = "implicit",
     band: float = 1e-8,
     tol: float = 1e-10,
-) -> Hypergradient:
+) -> Hypergradient: ...
+@overload
+def hypergradient(
+    problem: SmoothProblem, theta: Any, *, method: str = "implicit", tol: float = 1e-10, **settings: Any
+) -> SmoothHypergradient: ...
+def hypergradient(
+    problem: Problem | SmoothProblem,
+    theta: Any,
+    policy: str = "self-consistent",
+    *,
+    method: str = "implicit",
+    band: float = 1e-8,
+    tol: float = 1e-10,
+    **settings: Any,
+) -> Hypergradient | SmoothHypergradient:
     """Φ(θ) and its gradient, through the solution of the training problem.
 
     Parameters
     ----------
-    problem : Problem
+    problem : Problem or SmoothProblem
     theta : array of shape (n_parameters,)
     policy : {"self-consistent", "descent-aligned", "null", "all"}
-        As for :meth:`Problem.hypergradient`.
+        As for :meth:`Problem.hypergradient`; a smooth problem has no kinks and no policy.
     method : {"implicit", "differences"}
         ``"differences"`` takes central differences of the solved problem, two solves for each parameter: to
-        check the other with. It has neither policy nor error bound.
+        check the other with. It has neither policy nor error bound. A smooth problem has many more, with
+        settings of their own: see :meth:`SmoothProblem.hypergradient`.
     band, tol : float
         As for :meth:`Problem.hypergradient`.
+    **settings
+        Of a smooth problem's method.
 
     Returns
     -------
-    Hypergradient
+    Hypergradient or SmoothHypergradient
 
     Examples
     --------
@@ -413,7 +479,11 @@ def hypergradient(
     >>> bool(np.abs(exact.gradient - check.gradient).max() < 1e-6)
     True
     """
+    if isinstance(problem, SmoothProblem):
+        return problem.hypergradient(theta, method, tol=tol, **settings)
     _must_be_problem(problem)
+    if settings:
+        raise TypeError(f"hypergradient: found the setting {min(settings)!r}; only a smooth problem has more")
     one_of("method", method, ("implicit", "differences"))
     found = problem.hypergradient(theta, policy=policy, band=band, tol=tol)
     if method == "implicit":
