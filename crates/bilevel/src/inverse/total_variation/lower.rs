@@ -11,7 +11,7 @@ use crate::lower::{Adjoint, Hyperparameters, LowerLevel, Solution, UpperGradient
 use crate::outer::Accuracy;
 use crate::{Error, Result};
 
-/// Relative gap at which the manifold is tried first.
+/// Relative gap at which the manifold is tried first; whoever asks for less gets what the dual method finds.
 const FIRST_TRY: f64 = 1e-6;
 /// Steps before a slow dual method gives way.
 const BURST: usize = 600;
@@ -51,7 +51,7 @@ pub(super) fn finish(
     let first = if when == Polish::Always { wanted.max(FIRST_TRY) } else { wanted };
     dual.run(problem, first, BURST.min(max_steps));
     let mut best = Candidate { u: dual.u.clone(), p: dual.p.clone(), gap: dual.gap };
-    if when == Polish::WhereSlow && dual.gap.relative() <= wanted {
+    if (when == Polish::WhereSlow || wanted > FIRST_TRY) && dual.gap.relative() <= wanted {
         return Ok(solution(problem, best, dual.steps));
     }
     best.improve(polish(problem, moving_pixels(problem, &dual.p, &dual.u), &dual.p, &dual.u));
@@ -210,7 +210,7 @@ impl LowerLevel for TotalVariation {
     ) -> Result<Adjoint> {
         self.check(solution, upper)?;
         let problem = self.problem(hyperparameters)?;
-        Manifold::new(self, &problem, &solution.coefficients)?.adjoint(solution, upper, selection)
+        Manifold::new(self, &problem, solution)?.adjoint(solution, upper, selection)
     }
 
     fn gauss_newton(
@@ -224,6 +224,6 @@ impl LowerLevel for TotalVariation {
         self.check(solution, upper)?;
         check_length("second derivatives of the criterion", upper_hessian.len(), self.image.len())?;
         let problem = self.problem(hyperparameters)?;
-        Manifold::new(self, &problem, &solution.coefficients)?.gauss_newton(upper, upper_hessian)
+        Manifold::new(self, &problem, solution)?.gauss_newton(upper, upper_hessian)
     }
 }

@@ -17,6 +17,7 @@
 //! | `lower.rs` | the problem as a [`crate::lower::LowerLevel`]: solve, adjoint, Gauss–Newton model |
 //! | `sure.rs` | the unbiased risk estimate of the denoised image |
 //! | `deblur.rs` | images that are blurred, masked or projected |
+//! | `spectral.rs` | its inner solve where a transform diagonalizes the operator |
 //! | `weights.rs` | maps of weights |
 //!
 //! Sources: Rudin, Osher, Fatemi, "Nonlinear total variation based noise removal algorithms" (1992); De los Reyes, Villacís, "Bilevel imaging learning
@@ -31,6 +32,7 @@ mod model;
 mod polish;
 mod reduced;
 mod regions;
+mod spectral;
 mod sure;
 mod weights;
 
@@ -43,6 +45,7 @@ use crate::{Error, Result};
 pub use deblur::{
     ChosenWeight, ConjugateGradients, Deblurred, NormalSolver, TvDeblurring, TvDeblurringSettings,
 };
+pub use spectral::SpectralFilter;
 pub use sure::TvSure;
 pub use weights::WeightMap;
 
@@ -213,7 +216,7 @@ impl TotalVariation {
 
     /// The restored image at given weights (α's numbers, then w's, as far as they are learned), to a relative duality gap.
     ///
-    /// For a hypergradient use [`LowerLevel::solve`], which always goes on to the exact manifold.
+    /// For a hypergradient use [`LowerLevel::solve`], which goes on to the exact manifold unless a gap above 1e-6 will do.
     ///
     /// # Errors
     /// [`Error::InvalidData`] for weights that are not positive and finite, or of the wrong number; [`Error::LowerLevel`] if the dual method runs out of steps

@@ -20,18 +20,34 @@ use crate::lower::{Adjoint, Solution, UpperGradient};
 const LARGEST_MODEL: usize = 1500;
 /// ‖D‖² is below this.
 const SQUARE_NORM: f64 = 8.0;
+/// A gradient below this part of the largest pixel counts as none; the second is tried where the first leaves a Hessian too stiff to factorize.
+const FLAT: [f64; 2] = [1e-9, 1e-6];
 
 /// Number of connected regions of exactly one value.
 pub(super) fn count_regions(cols: usize, u: &[f64]) -> usize {
-    Regions::new(cols, &moves(cols, u, false), None).count
-}
-
-fn moves(cols: usize, u: &[f64], all: bool) -> Vec<bool> {
     let differs = |i: usize| {
         let right = !(i + 1).is_multiple_of(cols) && u[i + 1] != u[i];
         right || u.get(i + cols).is_some_and(|down| *down != u[i])
     };
-    (0..u.len()).map(|i| all || differs(i)).collect()
+    let moves: Vec<bool> = (0..u.len()).map(differs).collect();
+    Regions::new(cols, &moves, None).count
+}
+
+/// The pixels whose gradient moves. Of the gradient and the room that the dual vector has left, one vanishes at a solution: the smaller one is taken to, so
+/// that a solution of any accuracy has a manifold.
+fn moves(problem: &Problem, solution: &Solution, flat: f64) -> Vec<bool> {
+    let (u, size) = (&solution.coefficients, solution.coefficients.len());
+    if problem.smoothing > 0.0 {
+        return vec![true; size];
+    }
+    let largest = u.iter().fold(0.0, |largest: f64, u| largest.max(u.abs()));
+    let dual = (solution.correlations.len() == 2 * size).then(|| solution.correlations.split_at(size));
+    let room = |i: usize| dual.map_or(0.0, |(x, y)| problem.alpha[i] - x[i].hypot(y[i]));
+    let moves = |i: usize| {
+        let (gx, gy) = problem.gradient_at(u, i);
+        gx.hypot(gy) > room(i).max(flat * largest)
+    };
+    (0..size).map(moves).collect()
 }
 
 /// The manifold of a solution, with its Hessian factorized.
@@ -44,10 +60,22 @@ pub(super) struct Manifold<'a> {
 }
 
 impl<'a> Manifold<'a> {
-    pub fn new(of: &'a TotalVariation, problem: &'a Problem, u: &'a [f64]) -> Result<Self> {
-        let moves = moves(problem.cols, u, problem.smoothing > 0.0);
+    pub fn new(of: &'a TotalVariation, problem: &'a Problem, solution: &'a Solution) -> Result<Self> {
+        let [flat, flatter] = FLAT;
+        Self::with_flat(of, problem, solution, flat)
+            .or_else(|_| Self::with_flat(of, problem, solution, flatter))
+    }
+
+    fn with_flat(
+        of: &'a TotalVariation,
+        problem: &'a Problem,
+        solution: &'a Solution,
+        flat: f64,
+    ) -> Result<Self> {
+        let u = &solution.coefficients;
+        let moves = moves(problem, solution, flat);
         // A region at exactly zero is one that the constraint holds.
-        let lean = problem.non_negative.then_some(u);
+        let lean = problem.non_negative.then_some(u.as_slice());
         let reduced = Reduced::new(problem, Regions::new(problem.cols, &moves, lean))?;
         let factor = reduced.factor(u)?;
         Ok(Self { of, problem, u, reduced, factor })
