@@ -82,8 +82,7 @@ impl At<'_> {
             [residual(line, f), f.lost.scaled(line.multiplicity), f.kept.scaled(line.multiplicity)]
         });
         let n = self.problem.n_data;
-        let seen: f64 = self.problem.lines.iter().map(|line| line.multiplicity).sum();
-        let left = lost + Jet::constant(n - seen) - kept.scaled(factor - 1.0);
+        let left = lost + Jet::constant(n - self.problem.seen) - kept.scaled(factor - 1.0);
         if left.value() <= 0.0 {
             return Sample::FORBIDDEN;
         }

@@ -16,8 +16,8 @@ use crate::{Error, Result};
 
 /// Components that a thread sums at once: fixed, so that the digits do not depend on the number of threads.
 const CHUNK: usize = 1 << 14;
-/// Width in log(g/l) of the classes of [`DiagonalProblem::condensed`].
-const CLASS: f64 = 0.02;
+/// Width in log(g/l) of the classes of [`DiagonalProblem::condensed`]: a filter takes several units of it from one end to the other.
+const CLASS: f64 = 0.05;
 /// Problems up to this size are not condensed.
 const SMALL: usize = 1 << 13;
 
@@ -75,6 +75,8 @@ impl Line {
 #[derive(Debug, Clone)]
 pub struct DiagonalProblem {
     pub(super) lines: Vec<Line>,
+    /// Σ multiplicity.
+    pub(super) seen: f64,
     pub(super) outside: f64,
     pub(super) n_data: f64,
 }
@@ -140,7 +142,8 @@ impl DiagonalProblem {
                 "a direction in which λ weighs the data against the penalty",
             ));
         }
-        let problem = Self { lines, outside, n_data: n_data as f64 };
+        let seen = lines.iter().map(|line| line.multiplicity).sum();
+        let problem = Self { lines, seen, outside, n_data: n_data as f64 };
         problem.check_scale()?;
         Ok(problem)
     }
@@ -163,8 +166,7 @@ impl DiagonalProblem {
     /// n − df, summed without cancellation.
     pub(super) fn freedom_left(&self, lambda: f64) -> f64 {
         let [lost] = self.sums(lambda, |line, f: &Filter<1>| [f.lost.scaled(line.multiplicity)]);
-        let all: f64 = self.lines.iter().map(|line| line.multiplicity).sum();
-        (lost.value() + (self.n_data - all)).max(0.0)
+        (lost.value() + (self.n_data - self.seen)).max(0.0)
     }
 
     /// Number of components.
@@ -239,7 +241,7 @@ impl DiagonalProblem {
         parts.into_iter().fold(zero, add)
     }
 
-    /// A small problem with nearly the same criteria: components whose g/l agree within 2 % are put together. For a scan of the range, whose
+    /// A small problem with nearly the same criteria: components whose g/l agree within 5 % are put together. For a scan of the range, whose
     /// minima are then refined on the full problem. `None` if the problem is small.
     pub(super) fn condensed(&self) -> Option<Self> {
         if self.lines.len() <= SMALL {
@@ -273,7 +275,7 @@ impl DiagonalProblem {
             norm_energy,
             norm_multiplicity,
         }));
-        Some(Self { lines, outside: self.outside, n_data: self.n_data })
+        Some(Self { lines, seen: self.seen, outside: self.outside, n_data: self.n_data })
     }
 }
 

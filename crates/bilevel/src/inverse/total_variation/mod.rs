@@ -18,11 +18,12 @@
 //! | `sure.rs` | the unbiased risk estimate of the denoised image |
 //! | `deblur.rs` | images that are blurred, masked or projected |
 //! | `spectral.rs` | its inner solve where a transform diagonalizes the operator |
-//! | `weights.rs` | maps of weights |
+//! | `weights.rs`, `activity.rs` | maps of weights: from numbers to learn, and from the image |
 //!
 //! Sources: Rudin, Osher, Fatemi, "Nonlinear total variation based noise removal algorithms" (1992); De los Reyes, Villacís, "Bilevel imaging learning
 //! problems as mathematical programs with complementarity constraints" (2023), for the learning problem.
 
+mod activity;
 mod deblur;
 mod dual;
 mod field;
@@ -42,6 +43,7 @@ use crate::lower::{Hyperparameters, LowerLevel, Solution};
 use crate::outer::Accuracy;
 use crate::{Error, Result};
 
+pub use activity::ActivityMap;
 pub use deblur::{
     ChosenWeight, ConjugateGradients, Deblurred, NormalSolver, TvDeblurring, TvDeblurringSettings,
 };

@@ -41,6 +41,12 @@ impl SpectralFilter {
     }
 }
 
+impl From<CommonSpectrum> for SpectralFilter {
+    fn from(spectrum: CommonSpectrum) -> Self {
+        Self { spectrum }
+    }
+}
+
 impl NormalSolver for SpectralFilter {
     fn solve_into(&self, rho: f64, b: &[f64], out: &mut [f64]) -> Result<()> {
         let gram = self.spectrum.data_gram();
