@@ -204,7 +204,7 @@ impl Smooth for Callbacks {
     /// What goes wrong in here is raised after the computation, which goes on as if nothing were known.
     fn constants(&self, lambda: &[f64]) -> Constants {
         type Known = (Option<f64>, Option<f64>, Option<(f64, f64, f64, f64)>);
-        let known = self.call("constants", &[lambda], |answer| Ok(answer.extract::<Known>()?));
+        let known = self.call("constants", &[lambda], |answer| answer.extract::<Known>());
         let (strong_convexity, lipschitz, drift) = known.unwrap_or_default();
         let drift = drift.map(|(hessian, mixed, criterion, criterion_by_lambda)| Drift {
             hessian,

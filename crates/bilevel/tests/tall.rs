@@ -7,6 +7,7 @@ use approx::assert_relative_eq;
 use bilevel::criterion::ValidationLoss;
 use bilevel::data::{Dataset, FeatureNames, Split, SplitSettings, Target, kfold};
 use bilevel::fit::{FitInput, FitSettings, PenaltyKind, Silent, WeightsKind, fit};
+use bilevel::hypergradient::Selection;
 use bilevel::loss::Squared;
 use bilevel::lower::{LowerLevel, RidgeGlm, SparseGlm};
 use bilevel::objective::{SplitObjective, tight};
@@ -38,7 +39,7 @@ fn on_all_rows<M: LowerLevel + Send>(
     let weights = Weights::scalar(factors.to_vec(), Ridge::Fixed(ridge), -20.0, 20.0);
     let mut objective = SplitObjective::new(parts, Box::new(weights));
     let accuracy = Accuracy { relative_gap: 1e-15, adjoint_residual: 1e-14 };
-    let request = Request { accuracy, gradient: false, ..tight(FitSettings::default().selection()) };
+    let request = Request { accuracy, gradient: false, ..tight(Selection::default()) };
     let at = |lambda: &f64| {
         let evaluation = objective.evaluate(&[lambda.ln()], request).unwrap();
         let predictors = objective.validation_samples().iter().map(|s| s.predictor).collect();

@@ -237,8 +237,6 @@ impl Folds {
 fn pays(prepared: &Prepared<'_>, are_folds: bool) -> bool {
     let (design, splits) = (&prepared.data.design, &prepared.rows.splits);
     let (n, p) = (design.n_rows() as f64, design.n_columns() as f64);
-        return false;
-    }
     if design.n_columns() > MOST_COLUMNS || n < 4.0 * p {
         return false;
     }

@@ -10,6 +10,6 @@ mod total_variation;
 pub mod wavelet;
 
 pub use total_variation::{
-    ActivityMap, ChosenWeight, ConjugateGradients, Deblurred, NormalSolver, SpectralFilter,
-    TotalVariation, TvDeblurring, TvDeblurringSettings, TvSettings, TvSure, WeightMap,
+    ActivityMap, ChosenWeight, ConjugateGradients, Deblurred, NormalSolver, SpectralFilter, TotalVariation,
+    TvDeblurring, TvDeblurringSettings, TvSettings, TvSure, WeightMap,
 };

@@ -35,5 +35,5 @@ fn common_size<T: Real, A: LinearOperator<T>>(
 
 /// out += x.
 fn add<T: Real>(x: &[T], out: &mut [T]) {
-    out.iter_mut().zip(x).for_each(|(out, &x)| *out = *out + x);
+    out.iter_mut().zip(x).for_each(|(out, &x)| *out += x);
 }

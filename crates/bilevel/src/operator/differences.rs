@@ -292,7 +292,7 @@ impl Stencil {
             if let Some(source) = self.boundary.source(at, n).filter(|_| coefficient != 0.0) {
                 let c = real::<T>(coefficient);
                 let x = of(line - i * step + source * step);
-                out.iter_mut().zip(x).for_each(|(out, &x)| *out = *out + c * x);
+                out.iter_mut().zip(x).for_each(|(out, &x)| *out += c * x);
             }
         };
         add(self.here + self.at_ends(i, n), i as isize);
@@ -306,13 +306,13 @@ impl Stencil {
         let [before, here, behind] = [self.before, self.here, self.behind].map(real::<T>);
         if let Some(inside) = out.get_mut(1..n.saturating_sub(1)) {
             for (out, x) in inside.iter_mut().zip(x.windows(3)) {
-                *out = *out + (before * x[0] + here * x[1] + behind * x[2]);
+                *out += before * x[0] + here * x[1] + behind * x[2];
             }
         }
         let mut add_end = |i: usize| {
             let at = |i: isize| self.boundary.source(i, n).map_or(T::zero(), |s| x[s]);
             let centre: T = real(self.here + self.at_ends(i, n));
-            out[i] = out[i] + (before * at(i as isize - 1) + centre * x[i] + behind * at(i as isize + 1));
+            out[i] += before * at(i as isize - 1) + centre * x[i] + behind * at(i as isize + 1);
         };
         add_end(0);
         if n > 1 {

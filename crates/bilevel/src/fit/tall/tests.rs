@@ -179,9 +179,9 @@ fn representatives_have_the_mean_and_the_covariance() {
         let second = |j: usize, k: usize| -> f64 {
             (0..N).map(|i| weights[i] * full[j][i] * full[k][i]).sum::<f64>() / total
         };
-        for j in 0..=P {
+        for (j, feature) in full.iter().enumerate() {
             let mean: f64 = column(j).iter().sum::<f64>() / count as f64;
-            let expected: f64 = (0..N).map(|i| weights[i] * full[j][i]).sum::<f64>() / total;
+            let expected: f64 = feature.iter().zip(&weights).map(|(a, w)| a * w).sum::<f64>() / total;
             if centered {
                 assert_relative_eq!(mean, expected, max_relative = 1e-13, epsilon = 1e-14);
             }

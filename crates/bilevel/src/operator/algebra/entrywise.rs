@@ -172,7 +172,7 @@ impl<T: Real> LinearOperator<T> for Mask<T> {
     }
     fn adjoint_into(&self, y: &[T], out: &mut [T]) -> Result<()> {
         out.fill(T::zero());
-        y.iter().zip(&self.kept).for_each(|(&y, &k)| out[k] = out[k] + y);
+        y.iter().zip(&self.kept).for_each(|(&y, &k)| out[k] += y);
         Ok(())
     }
 }

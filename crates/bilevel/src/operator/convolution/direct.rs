@@ -52,10 +52,10 @@ impl<T: Real> Direct<T> {
         let n = x.len();
         let (from, until) = (shift.max(0) as usize, n - (-shift).max(0) as usize);
         let inside = &x[(-shift).max(0) as usize..];
-        out[from..until].iter_mut().zip(inside).for_each(|(out, &x)| *out = *out + value * x);
+        out[from..until].iter_mut().zip(inside).for_each(|(out, &x)| *out += value * x);
         for i in (0..from).chain(until..n) {
             if let Some(source) = self.boundary.source(i as isize - shift, n) {
-                out[i] = out[i] + value * x[source];
+                out[i] += value * x[source];
             }
         }
     }

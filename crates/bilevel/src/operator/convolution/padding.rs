@@ -83,10 +83,10 @@ impl Padding {
                 for long_row in &rows[row % n_rows] {
                     let start = (slice * self.padded[1] + long_row) * self.padded[2];
                     let long = &long[start..start + self.padded[2]];
-                    out.iter_mut().zip(long).for_each(|(out, value)| *out = *out + *value);
+                    out.iter_mut().zip(long).for_each(|(out, value)| *out += *value);
                     for (value, source) in long.iter().zip(&self.sources[2]).skip(n) {
                         if let Some(s) = *source {
-                            out[s] = out[s] + *value;
+                            out[s] += *value;
                         }
                     }
                 }
