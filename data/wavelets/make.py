@@ -15,16 +15,28 @@ def samples(*shape):
 
 
 def case(name, mode, levels, x):
+    """One transform, its coefficients flat."""
     transform = pywt.wavedec if x.ndim == 1 else pywt.wavedec2
     coefficients = transform(x, name, MODES[mode], levels)
     flat = np.concatenate(coefficients) if x.ndim == 1 else pywt.ravel_coeffs(coefficients)[0]
     if x.ndim == 2:  # from coarse to fine: horizontal, vertical, diagonal
         flat = np.concatenate([coefficients[0].ravel()] + [d.ravel() for t in coefficients[1:] for d in t])
-    return {"wavelet": name, "extension": mode, "levels": levels, "shape": list(x.shape), "coefficients": flat.tolist()}
+    return {
+        "wavelet": name,
+        "extension": mode,
+        "levels": levels,
+        "shape": list(x.shape),
+        "coefficients": flat.tolist(),
+    }
 
 
 def cases():
-    names = [f"db{n}" for n in range(1, 21)] + [f"sym{n}" for n in range(2, 21)] + [f"coif{n}" for n in range(1, 6)]
+    """Every wavelet once with each extension, some with several levels and in two dimensions."""
+    names = (
+        [f"db{n}" for n in range(1, 21)]
+        + [f"sym{n}" for n in range(2, 21)]
+        + [f"coif{n}" for n in range(1, 6)]
+    )
     for mode in MODES:
         for name in names:
             yield case(name, mode, 1, samples(12))
