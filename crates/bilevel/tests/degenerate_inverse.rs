@@ -176,6 +176,11 @@ fn hybrid_methods_meet_operators_that_see_nothing_and_data_that_are_zero() {
         assert_refused(fit(1e-160), "rescale the operator");
         assert_refused(fit(1e200), "finite products");
     }
+    for rule in &rules {
+        let fit = |b| hybrid(&see(1.0), &b, rule, &HybridSettings::default());
+        assert_refused(fit([1.0, 1e200, 3.0]), "rescale the problem");
+        assert_refused(fit([f64::NAN, 2.0, 3.0]), "entry 0 of the right-hand side");
+    }
     let settings = HybridSettings { unpenalized: 3, ..HybridSettings::default() };
     assert_refused(HybridSpace::new(&see(1.0), &[1.0; 3], rules[1].clone(), settings), "unpenalized");
 }
@@ -194,6 +199,10 @@ fn a_warm_start_that_is_good_enough_is_not_called_exact() {
     let blind = TermsSettings { max_products: 0, ..TermsSettings::default() };
     let solution = terms(blind).unwrap().solve(&[1.0], None).unwrap();
     assert!(!solution.converged && solution.error_bound == f64::INFINITY);
+    let adjoint = terms(blind).unwrap().adjoint(&[1.0], &solution, &exact, 1.0, None).unwrap();
+    assert_eq!(adjoint.error_bound, f64::INFINITY);
+    let adjoint = terms(blind).unwrap().adjoint(&[1.0], &solution, &exact, f64::NAN, None);
+    assert_refused(adjoint, "setting `lipschitz`");
     for tolerance in [f64::NAN, -1.0, f64::INFINITY] {
         assert_refused(terms(TermsSettings { tolerance, ..TermsSettings::default() }), "tolerance");
     }

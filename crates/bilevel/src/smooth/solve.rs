@@ -80,7 +80,7 @@ pub struct SmoothSolution {
 /// Solves ∇_yF(y, λ) = 0 from `start`.
 ///
 /// # Errors
-/// [`Error::InvalidData`] for vectors of the wrong length or with NaN, a gradient that is not finite at the start, and (methods with fixed steps) a
+/// [`Error::InvalidData`] for vectors of the wrong length or with NaN, a gradient that is not finite at the start, a run to infinity, and (methods with fixed steps) a
 /// Lipschitz constant that gives no step; [`Error::InvalidSetting`] for a tolerance that is not positive; what the problem reports. Not reaching the
 /// tolerance is no error: see [`SmoothSolution::status`].
 pub fn solve(
@@ -100,6 +100,7 @@ pub fn solve(
         SmoothSolver::HeavyBall => descend(&mut run, Some(MomentumKind::HeavyBall))?,
         SmoothSolver::Nesterov => descend(&mut run, Some(MomentumKind::Nesterov))?,
     };
+    check_vector("coefficients where the lower level's solver ended", &run.y, run.y.len())?;
     Ok(SmoothSolution {
         gradient_norm: norm(&run.gradient),
         coefficients: run.y,

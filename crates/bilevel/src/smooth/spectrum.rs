@@ -150,6 +150,10 @@ pub fn operator_norm(
         }
         v.iter_mut().for_each(|x| *x /= length);
     }
+    if !value.is_finite() {
+        let reason = "the operator gives values that are not finite".to_owned();
+        return Err(Error::AdjointSolve { size: columns, reason });
+    }
     Ok(OperatorNorm { value, evidence: Evidence::Estimated })
 }
 

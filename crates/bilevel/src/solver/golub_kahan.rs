@@ -82,6 +82,10 @@ impl<A: LinearOperator> GolubKahan<A> {
         let n_columns = operator.n_columns();
         let mut left = b.to_vec();
         let beta = normalize(&mut left);
+        if !beta.is_finite() {
+            let expected = "one whose square is finite: rescale the problem";
+            return Err(Error::data("norm of the right-hand side", beta.to_string(), expected));
+        }
         let mut right = vec![0.0; n_columns];
         operator.adjoint_into(&left, &mut right)?;
         let alpha = normalize(&mut right);

@@ -6,7 +6,7 @@ use super::hybrid::HybridSettings;
 use super::projected::Projected;
 use super::rule::{Choice, Freedom, Rule, Sample, minimize, reach};
 use crate::operator::LinearOperator;
-use crate::solver::{GolubKahan, Reorthogonalization, signs_from};
+use crate::solver::{GolubKahan, Reorthogonalization, check_right_side, signs_from};
 use crate::{Error, Result};
 
 /// Steps of the bidiagonalization that estimates ‖A‖ for error bounds, and what is added for their shortfall.
@@ -74,6 +74,7 @@ impl<'a> HybridSpace<'a> {
     ) -> Result<Self> {
         settings.check()?;
         check_rule(&rule)?;
+        check_right_side(b, operator.n_rows())?;
         if settings.unpenalized > 0 && settings.unpenalized >= operator.n_rows() {
             let expected = format!("less than {}, the length of b", operator.n_rows());
             return Err(Error::setting("unpenalized", settings.unpenalized, expected));

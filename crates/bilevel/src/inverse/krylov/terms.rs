@@ -162,7 +162,7 @@ impl<'a> TikhonovTerms<'a> {
     /// criterion's Hessian), `start` is the adjoint of a nearby problem.
     ///
     /// # Errors
-    /// As [`solve`](Self::solve).
+    /// As [`solve`](Self::solve); [`Error::InvalidSetting`] for a `lipschitz` that is negative or no number.
     pub fn adjoint(
         &self,
         lambda: &[f64],
@@ -171,10 +171,15 @@ impl<'a> TikhonovTerms<'a> {
         lipschitz: f64,
         start: Option<&[f64]>,
     ) -> Result<TermsAdjoint> {
+        if lipschitz.is_nan() || lipschitz < 0.0 {
+            return Err(Error::setting("lipschitz", lipschitz, "a number that is not negative"));
+        }
         let solved = self.solve_system(lambda, upper, start)?;
         let norm = |v: &[f64]| crate::kernel::dot(v, v).sqrt();
         // q misses by what its own system leaves and by what the gradient it answers to has moved.
-        let of_q = over(solved.residual + lipschitz * solution.error_bound, solved.smallest);
+        // A criterion that is linear has no gradient to move, however far x is.
+        let moved = if lipschitz == 0.0 { 0.0 } else { lipschitz * solution.error_bound };
+        let of_q = over(solved.residual + moved, solved.smallest);
         let (mut gradient, mut square) = (Vec::with_capacity(self.terms.len()), 0.0_f64);
         for term in &self.terms {
             let (of_x, image) = (term.apply(&solution.x)?, term.apply(&solved.x)?);
@@ -185,7 +190,12 @@ impl<'a> TikhonovTerms<'a> {
         }
         Ok(TermsAdjoint {
             gradient,
-            error_bound: square.sqrt(),
+            // To first order: what is not bounded at all is not bounded by a product with 0 either.
+            error_bound: if (of_q + solution.error_bound).is_finite() {
+                square.sqrt()
+            } else {
+                f64::INFINITY
+            },
             adjoint: solved.x,
             products: solved.products,
             converged: solved.converged,

@@ -14,14 +14,13 @@ use crate::{Error, Result};
 pub use standard_form::StandardForm;
 pub use terms::Tikhonov;
 
-/// Refuses data that do not fit A or are not finite.
+/// Refuses data that do not fit A, or whose squares are not finite.
 fn check_data(a: &DenseMatrix<f64>, b: &[f64]) -> Result<()> {
     if b.len() != a.n_rows() {
         let expected = format!("{}, as A has rows", a.n_rows());
         return Err(Error::data("data b", format!("length {}", b.len()), expected));
     }
-    match b.iter().position(|v| !v.is_finite()) {
-        Some(i) => Err(Error::data(format!("data b, entry {}", i + 1), b[i].to_string(), "a finite number")),
-        None => Ok(()),
-    }
+    let Some(i) = b.iter().position(|v| !(v * v).is_finite()) else { return Ok(()) };
+    let expected = if b[i].is_finite() { "a number whose square is finite" } else { "a finite number" };
+    Err(Error::data(format!("data b, entry {}", i + 1), b[i].to_string(), expected))
 }
