@@ -18,7 +18,8 @@ use crate::loss::Squared;
 use crate::lower::{LowerLevel, SparseGlm};
 use crate::objective::{SplitObjective, ValidationSample};
 use crate::outer::{
-    Accuracy, Evaluation, Objective, Progress, Request, ScalarSearch, ScalarSettings, StopReason,
+    Accuracy, AccuracySchedule, Evaluation, Objective, Progress, Request, ScalarSearch, ScalarSettings,
+    StopReason,
 };
 use crate::parametrization::{Ridge, Weights};
 use crate::penalty::L1;
@@ -80,7 +81,9 @@ fn findings<M: LowerLevel + Send, C: Criterion + Send>(
         (evaluation, objective.validation_samples())
     };
     let evaluations = [0.71, 0.13, 0.021, 0.0037].map(&mut at).into();
-    let search = ScalarSearch { settings: ScalarSettings::default() };
+    let accuracy = exact(true).accuracy;
+    let accuracy = AccuracySchedule { current: accuracy, tightest: accuracy, ..AccuracySchedule::default() };
+    let search = ScalarSearch { settings: ScalarSettings { accuracy, ..ScalarSettings::default() } };
     let mut go_on = |_: &Progress<'_>| -> ControlFlow<StopReason> { ControlFlow::Continue(()) };
     let best = search.search(objective, &[], &mut go_on).unwrap().outer.theta[0].exp();
     Findings { evaluations, best }
@@ -123,7 +126,8 @@ fn assert_same_objective(input: &FitInput<'_>) {
     let one = Weights::scalar(vec![1.0; P], Ridge::Fixed(0.0), -9.0, 9.0);
     let all = findings(&mut SplitObjective::new(parts, Box::new(one)), largest);
 
-    assert_relative_eq!(fewer.best, all.best, max_relative = 1e-8);
+    // Rounding of the criterion, 1e-16 of it, leaves its minimizer free by about the root of that.
+    assert_relative_eq!(fewer.best, all.best, max_relative = 1e-7);
     for ((few, few_samples), (all, all_samples)) in fewer.evaluations.iter().zip(&all.evaluations) {
         assert_relative_eq!(few.value, all.value, max_relative = 1e-10);
         assert_relative_eq!(few.standard_error, all.standard_error, max_relative = 1e-10);
@@ -169,8 +173,9 @@ fn representatives_have_the_mean_and_the_covariance() {
         let moments = Moments::new(&data.design, data.target.values(), &weights, centered);
         let columns = representatives(&moments, centered).unwrap();
         let count = columns.len() / (P + 1);
-        // Of nine columns and the target, one is a combination of others, and a constant one counts only where there is no intercept.
-        assert_eq!(count, P);
+        // Of nine columns and the target, one is a combination of others (rounding may leave it a row, of next to nothing), and a
+        // constant one counts only where there is no intercept.
+        assert!((P..=P + 1).contains(&count), "{count} rows");
         let column = |j: usize| &columns[j * count..(j + 1) * count];
         let mut full = vec![vec![0.0; N]; P];
         full.iter_mut().enumerate().for_each(|(j, c)| data.design.visit_column(j, |i, a| c[i] = a));
