@@ -5,13 +5,13 @@ use std::sync::Arc;
 use bilevel::design::{DenseMatrix, Design};
 use bilevel::inverse::choice::{Agreement, Choice, Rule, SpectralProblem, Verdict, choose, consensus};
 use bilevel::inverse::krylov::{self, Edge, Freedom, HybridEnd, HybridFit, HybridSettings, hybrid};
+use bilevel::inverse::restore::SpectralTikhonov;
 use bilevel::inverse::tikhonov::StandardForm;
 use numpy::{PyArray1, PyReadonlyArray1};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 
 use super::operator::{Operator, Vector, run, unknown};
-use super::spectral::SpectralTikhonov;
 use crate::matrix::Matrix;
 
 /// Rule, λ, x, value, (λ, value) of the curve, λ of the minima, df, ‖Ax − b‖, ‖Lx‖, σ, verdict, warning.

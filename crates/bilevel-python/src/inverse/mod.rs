@@ -4,7 +4,6 @@
 //! |---|---|
 //! | `operator.rs` | operators of the library, and of the user, who is called back |
 //! | `choice.rs` | one λ from a decomposition or a Krylov space |
-//! | `spectral.rs` | Tikhonov's problem where a Fourier or cosine transform diagonalizes it |
 //! | `restoration.rs` | Tikhonov, wavelets, total variation: solution and hypergradient at given weights |
 //! | `denoise.rs` | wavelet denoising, noise level, kernels |
 
@@ -12,7 +11,6 @@ mod choice;
 mod denoise;
 mod operator;
 mod restoration;
-mod spectral;
 
 pub(crate) use choice::{Spectrum, choose_krylov};
 pub(crate) use denoise::{blur_kernel, denoise_wavelet, estimate_noise};
