@@ -16,6 +16,7 @@
 
 mod experiments;
 mod hold_out;
+mod images;
 mod methods;
 mod report;
 mod run;
@@ -25,5 +26,5 @@ mod table;
 
 pub use experiments::{DataNeed, EXPERIMENTS, Experiment, WantedSet, experiment};
 pub use report::{Figure, Report};
-pub use run::{NamedData, Request, Unwatched, Watcher};
+pub use run::{NamedData, NamedImage, Request, Unwatched, Watcher};
 pub use table::{Cell, Table};

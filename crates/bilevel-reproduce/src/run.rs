@@ -18,6 +18,8 @@ pub struct Request<'a> {
     pub threads: Option<NonZeroUsize>,
     /// Data sets from elsewhere, for the experiments that need them.
     pub data: &'a [NamedData],
+    /// Images from elsewhere, by name, for the experiments that need them.
+    pub images: &'a [NamedImage],
 }
 
 /// A data set and the name it is known by (`phishing`).
@@ -27,6 +29,17 @@ pub struct NamedData {
     pub name: String,
     /// The data.
     pub data: Dataset,
+}
+
+/// A grey image and the name of its file, without the ending.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NamedImage {
+    /// The name.
+    pub name: String,
+    /// Rows and columns.
+    pub shape: (usize, usize),
+    /// Grey values from 0 (black) to 1 (white), row by row.
+    pub pixels: Vec<f64>,
 }
 
 /// Sees how far an experiment is, and may end it.

@@ -5,7 +5,9 @@ use std::num::NonZeroUsize;
 
 use bilevel::Error;
 use bilevel::data::synthetic::{Shape, classification, regression};
-use bilevel_reproduce::{EXPERIMENTS, NamedData, Report, Request, Unwatched, Watcher, experiment};
+use bilevel_reproduce::{
+    EXPERIMENTS, NamedData, NamedImage, Report, Request, Unwatched, Watcher, experiment,
+};
 
 fn quick(name: &str, data: &[NamedData]) -> Report {
     let request = Request { quick: true, data, ..Request::default() };
@@ -125,7 +127,7 @@ fn the_numbers_do_not_depend_on_the_threads() {
             quick: true,
             seeds: NonZeroUsize::new(2),
             threads: NonZeroUsize::new(threads),
-            data: &[],
+            ..Request::default()
         };
         let report = experiment("degenerate").unwrap().run(&request, &Unwatched).unwrap();
         [column(&report, "validation loss"), column(&report, "support F1"), column(&report, "test MSE")]
@@ -206,4 +208,46 @@ fn learned_optimizers_are_ten_times_closer_than_the_best_constant_rate() {
     assert!(worst[3] >= 10.0 && worst[4] >= 10.0, "{worst:?}");
     let distance = column(&report, "distance to the optimum");
     assert!(10.0 * distance[6] < distance[5] && 10.0 * distance[7] < distance[5], "{distance:?}");
+}
+
+#[test]
+fn neighbourhoods_denoise_better_than_thresholds_and_both_better_than_nothing() {
+    let report = quick("denoising", &[]);
+    assert_complete(&report);
+    let [noisy, subbands, best] = ["noisy", "subbands", "neighbourhoods"].map(|name| column(&report, name));
+    // The last row of each level is the mean.
+    for k in [3, 7, 11] {
+        assert!(noisy[k] < subbands[k] && subbands[k] < best[k], "{} {} {}", noisy[k], subbands[k], best[k]);
+    }
+}
+
+#[test]
+fn more_weights_of_total_variation_fit_the_truth_better() {
+    let report = quick("tv-learning", &[]);
+    assert_complete(&report);
+    let cost = column(&report, "½ cost");
+    assert!(cost[1] < cost[0] && cost[2] < cost[0], "{cost:?}");
+}
+
+#[test]
+fn deblurring_by_sure_comes_near_the_best_weight() {
+    let report = quick("deblurring", &[]);
+    assert_complete(&report);
+    let [blurred, own, by_sure] =
+        ["blurred", "best for the image", "by SURE"].map(|name| column(&report, name));
+    for k in 0..blurred.len() {
+        assert!(blurred[k] + 1.0 < by_sure[k] && by_sure[k] > own[k] - 0.3, "{} {}", own[k], by_sure[k]);
+    }
+}
+
+#[test]
+fn images_that_are_missing_or_no_pairs_get_a_sentence() {
+    let image = NamedImage { name: "moon".to_string(), shape: (1, 2), pixels: vec![0.0, 1.0] };
+    let images = [image];
+    let of = |name: &str, images: &[NamedImage]| {
+        let request = Request { images, ..Request::default() };
+        experiment(name).unwrap().run(&request, &Unwatched).unwrap_err().to_string()
+    };
+    assert!(of("denoising", &[]).contains("found none; expected a directory of grey images"));
+    assert!(of("tv-learning", &images).contains("found 1 images, none of them a pair"));
 }

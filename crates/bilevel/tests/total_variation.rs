@@ -138,6 +138,24 @@ fn the_hypergradient_matches_differences_of_the_solved_problem() {
 }
 
 #[test]
+fn a_rough_solution_has_a_rough_hypergradient() {
+    for (seed, alpha) in [(0, 0.05), (1, 0.11), (2, 0.4)] {
+        let (truth, noisy) = images(SHAPE, 0.15, seed);
+        let tv = TotalVariation::new(SHAPE, &noisy).unwrap();
+        let rough = Accuracy { relative_gap: 1e-5, ..EXACT };
+        let solution = tv.solve(&at(&[alpha]), None, rough).unwrap();
+        let measured = SupervisedError::new(&truth).evaluate(&solution.predictor);
+        let upper =
+            UpperGradient { predictor: &measured.gradient, curvature: &measured.curvature, warm_start: &[] };
+        let adjoint = tv.adjoint(&at(&[alpha]), &solution, &upper, Selection::default(), rough).unwrap();
+        let (value, exact, _) = slopes(&tv, &truth, &[alpha]);
+        assert!((measured.value - value).abs() <= 1e-2 * value, "{} {value}", measured.value);
+        let scale = exact[0].abs().max(value / alpha);
+        assert!((adjoint.lambda[0].1 - exact[0]).abs() <= 0.1 * scale, "{:?} {exact:?}", adjoint.lambda);
+    }
+}
+
+#[test]
 fn so_does_that_of_the_smoothed_problem() {
     let (truth, noisy) = images(SHAPE, 0.15, 5);
     let settings = TvSettings { smoothing: 0.02, ..TvSettings::default() };

@@ -3,9 +3,12 @@
 
 use bilevel::criterion::{Criterion, SupervisedError};
 use bilevel::hypergradient::Selection;
-use bilevel::inverse::{ConjugateGradients, TotalVariation, TvDeblurring, TvDeblurringSettings, TvSure};
+use bilevel::inverse::{
+    ActivityMap, ConjugateGradients, SpectralFilter, TotalVariation, TvDeblurring, TvDeblurringSettings,
+    TvSure,
+};
 use bilevel::objective::tight;
-use bilevel::operator::LinearOperator;
+use bilevel::operator::{Boundary, Convolution, Kernel, LinearOperator};
 use bilevel::outer::{Objective, ScalarSearch, Unwatched};
 use bilevel::parametrization::{Ridge, Weights};
 use rand::SeedableRng;
@@ -102,4 +105,88 @@ fn restoring_what_was_doubled_is_denoising_at_a_quarter_of_the_weight() {
     let error = |u: &[f64]| SupervisedError::new(&truth).evaluate(u).value;
     assert!(error(&chosen.restored.image) < 0.5 * error(&noisy), "alpha {}", chosen.alpha);
     assert!(with_direct.restore(-1.0, None).is_err() && with_direct.choose(0.0, (0.01, 4.0), 0).is_err());
+}
+
+/// A periodic blur, its measurements of a picture, and the picture.
+fn blurred(side: usize) -> (Convolution<f64>, Vec<f64>, Vec<f64>) {
+    let blur =
+        Convolution::new(&[side, side], &Kernel::gaussian(1.0, 2).unwrap(), Boundary::Periodic).unwrap();
+    let (truth, _) = images((side, side), 0.0, 0);
+    let exact = blur.apply(&truth).unwrap();
+    let mut rng = ChaCha8Rng::seed_from_u64(4);
+    let mut measured = exact;
+    for b in &mut measured {
+        let z: f64 = StandardNormal.sample(&mut rng);
+        *b += 0.01 * z;
+    }
+    (blur, measured, truth)
+}
+
+#[test]
+fn deblurring_by_a_division_of_modes_is_deblurring_by_conjugate_gradients() {
+    let (blur, measured, _) = blurred(16);
+    let by_spectrum = SpectralFilter::new(&blur).unwrap();
+    let by_gradients = ConjugateGradients(&blur);
+    let settings = TvDeblurringSettings { tolerance: 1e-8, max_iterations: 3000, ..Default::default() };
+    let first = TvDeblurring::new((16, 16), &blur, &by_spectrum, &measured).unwrap().with_settings(settings);
+    let second =
+        TvDeblurring::new((16, 16), &blur, &by_gradients, &measured).unwrap().with_settings(settings);
+    let (first, second) = (first.restore(1e-3, None).unwrap(), second.restore(1e-3, None).unwrap());
+    assert!((first.objective - second.objective).abs() <= 1e-6 * first.objective);
+    let message = SpectralFilter::new(&FirstPixel(256)).err().unwrap().to_string();
+    assert!(message.contains("expected one that a Fourier or cosine transform diagonalizes"), "{message}");
+}
+
+/// Sees the first pixel twice, and no other.
+struct FirstPixel(usize);
+
+impl LinearOperator for FirstPixel {
+    fn n_rows(&self) -> usize {
+        2
+    }
+    fn n_columns(&self) -> usize {
+        self.0
+    }
+    fn apply_into(&self, x: &[f64], out: &mut [f64]) -> bilevel::Result<()> {
+        out.copy_from_slice(&[x[0], x[0]]);
+        Ok(())
+    }
+    fn adjoint_into(&self, y: &[f64], out: &mut [f64]) -> bilevel::Result<()> {
+        out.fill(0.0);
+        out[0] = y[0] + y[1];
+        Ok(())
+    }
+}
+
+#[test]
+fn a_map_is_a_weight_for_each_pixel() {
+    let (blur, measured, _) = blurred(16);
+    let solver = SpectralFilter::new(&blur).unwrap();
+    let settings = TvDeblurringSettings { tolerance: 1e-7, max_iterations: 2000, ..Default::default() };
+    let tv = || TvDeblurring::new((16, 16), &blur, &solver, &measured).unwrap().with_settings(settings);
+    let (doubled, halves) = (tv().restore(2e-3, None).unwrap(), tv().with_map(vec![2.0; 256]).unwrap());
+    let halves = halves.restore(1e-3, None).unwrap();
+    assert!(doubled.image.iter().zip(&halves.image).all(|(a, b)| (a - b).abs() < 1e-4));
+    // Where the weight is a thousand times larger, nothing is left but one value.
+    let map = (0..256).map(|i| if i % 16 < 8 { 1000.0 } else { 1.0 }).collect();
+    let half_flat = tv().with_map(map).unwrap().restore(1e-3, None).unwrap().image;
+    let spread = |cols: std::ops::Range<usize>| {
+        let values = || cols.clone().flat_map(|c| (0..16).map(move |r| 16 * r + c)).map(|i| half_flat[i]);
+        values().fold(f64::NEG_INFINITY, f64::max) - values().fold(f64::INFINITY, f64::min)
+    };
+    assert!(spread(0..8) < 1e-3 && spread(8..16) > 0.1, "{} {}", spread(0..8), spread(8..16));
+    assert!(tv().with_map(vec![0.0; 256]).err().unwrap().to_string().contains("found 0"));
+}
+
+#[test]
+fn activity_lowers_the_weight_where_the_image_moves() {
+    let (_, _, truth) = blurred(16);
+    let map = ActivityMap { radius: 1, floor: 0.05, power: 1.0 };
+    let weights = map.weights((16, 16), &truth).unwrap();
+    // The middle of the disk is flat; its rim is a step of nearly 1.
+    assert_eq!(weights[5 * 16 + 6], 1.0);
+    assert!(weights[5 * 16 + 9] < 0.3, "{}", weights[5 * 16 + 9]);
+    let none = ActivityMap { power: 0.0, ..map };
+    assert!(none.weights((16, 16), &truth).unwrap().iter().all(|m| *m == 1.0));
+    assert!(ActivityMap { floor: 0.0, ..map }.weights((16, 16), &truth).is_err());
 }

@@ -3,15 +3,18 @@
 mod anchor;
 mod classification;
 mod criteria;
+mod deblurring;
 mod degenerate;
 mod linear_model;
 mod optimizer;
+mod denoising;
 mod real;
 mod regression;
 mod smoothing;
 mod starvation_toy;
 mod synthetic;
 mod truncation;
+mod tv_learning;
 
 use std::time::Instant;
 
@@ -33,6 +36,9 @@ pub const EXPERIMENTS: &[Experiment] = &[
     criteria::EXPERIMENT,
     truncation::EXPERIMENT,
     optimizer::EXPERIMENT,
+    denoising::EXPERIMENT,
+    tv_learning::EXPERIMENT,
+    deblurring::EXPERIMENT,
 ];
 
 /// The experiment of that name.
@@ -63,6 +69,8 @@ pub enum DataNeed {
     Sets(&'static [WantedSet]),
     /// Any sets in LIBSVM format; labels as in these, where the name is here.
     Any(&'static [WantedSet]),
+    /// Images; where there are none, the quick version makes its own.
+    Images,
 }
 
 /// A data set by the name of its file.
