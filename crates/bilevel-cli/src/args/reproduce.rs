@@ -35,7 +35,8 @@ pub struct ReproduceArgs {
     /// Fewer seeds and smaller data: a look in seconds, not to be compared with what was published.
     #[arg(long)]
     pub quick: bool,
-    /// LIBSVM files for `real` (phishing.svm, mnist01.svm, rcv1sub.binary.svm, news20.svm; also .gz, .bz2, .xz or .zst) and for `anchor` (any).
+    /// LIBSVM files for `real` (phishing.svm, mnist01.svm, rcv1sub.binary.svm, news20.svm; also .gz, .bz2, .xz or .zst) and for `anchor` (any);
+    /// images for `denoising`, `deblurring` and `tv-learning` (PNG, JPEG, TIFF or NPY; for the last, pairs NAME_true and NAME_noisy).
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
     /// Write TABLE.md, TABLE.csv and the plots into this directory (made if missing).

@@ -25,11 +25,13 @@ pub fn run(args: &ReproduceArgs) -> anyhow::Result<u8> {
     check_directory(&args.output)?;
     interrupt::listen()?;
     let data = sets::read(experiment.needs, args.data_dir.as_deref(), args.quiet)?;
+    let images = sets::images(experiment.needs, args.data_dir.as_deref())?;
     let request = Request {
         quick: args.quick,
         seeds: args.seeds,
         threads: args.threads.threads.and_then(NonZeroUsize::new),
         data: &data,
+        images: &images,
     };
     let progress = Progress::new(args.quiet);
     let report = experiment.run(&request, &progress);
@@ -55,6 +57,9 @@ fn check(args: &ReproduceArgs, experiment: &Experiment) -> anyhow::Result<()> {
         (DataNeed::Sets(wanted), None) => {
             let files: Vec<String> = wanted.iter().map(|set| format!("{}.svm", set.name)).collect();
             bail!("`{name}` needs --data-dir, a directory with some of {}", files.join(", "));
+        }
+        (DataNeed::Images, None) if !args.quick => {
+            bail!("`{name}` needs --data-dir, a directory of images, or --quick, which makes its own");
         }
         (DataNeed::Nothing, Some(_)) => bail!("`{name}` generates its data: found --data-dir; expected none"),
         _ => {}

@@ -1,10 +1,11 @@
-//! Data sets for the experiments that need them: LIBSVM files of a directory, and the embedded sets.
+//! Data for the experiments that need them: LIBSVM files of a directory and the embedded sets; images of a directory.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use bilevel::fit::LossKind;
-use bilevel_reproduce::{DataNeed, NamedData, WantedSet};
+use bilevel_io::{ImageFormat, read_image};
+use bilevel_reproduce::{DataNeed, NamedData, NamedImage, WantedSet};
 
 use crate::load::{LoadOptions, Source};
 
@@ -17,7 +18,7 @@ const EMBEDDED: [&str; 2] = ["diabetes", "phishing"];
 /// The sets that an experiment needs; says on stderr which of them are missing.
 pub fn read(needs: DataNeed, directory: Option<&Path>, quiet: bool) -> anyhow::Result<Vec<NamedData>> {
     match needs {
-        DataNeed::Nothing => Ok(Vec::new()),
+        DataNeed::Nothing | DataNeed::Images => Ok(Vec::new()),
         DataNeed::Sets(wanted) => {
             let found = directory.map_or(Ok(Vec::new()), files)?;
             wanted_sets(wanted, &found, directory.unwrap_or(Path::new(".")), quiet)
@@ -33,6 +34,28 @@ pub fn read(needs: DataNeed, directory: Option<&Path>, quiet: bool) -> anyhow::R
             sources.map(|(stem, source)| load(&stem, source, positive(&stem), LossKind::Auto)).collect()
         }
     }
+}
+
+/// All images of a directory, by name, colours as their mean; none where the experiment has no use for them.
+pub fn images(needs: DataNeed, directory: Option<&Path>) -> anyhow::Result<Vec<NamedImage>> {
+    let (DataNeed::Images, Some(directory)) = (needs, directory) else { return Ok(Vec::new()) };
+    let listed = std::fs::read_dir(directory).with_context(|| directory.display().to_string())?;
+    let mut images = Vec::new();
+    for entry in listed {
+        let path = entry.with_context(|| directory.display().to_string())?.path();
+        let file = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        if ImageFormat::of_name(&file).is_none() || !path.is_file() {
+            continue;
+        }
+        let image = read_image(&path)?;
+        let name = path.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        images.push(NamedImage { name, shape: (image.height, image.width), pixels: image.grey() });
+    }
+    if images.is_empty() {
+        bail!("{}: found no image; expected PNG, JPEG, TIFF or NPY files", directory.display());
+    }
+    images.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(images)
 }
 
 fn wanted_sets(
