@@ -5,8 +5,10 @@
 //! ```
 //!
 //! u is a first restoration with m = 1. Texture moves everywhere in a window and an edge on a line only, so the mean (and not the mean square) lowers the
-//! weight more for texture. A number for each pixel fits one image and no other; these two numbers, learned on a few images, hold for others
-//! that are degraded in the same way.
+//! weight more for texture.
+//!
+//! What it brings depends on the images: deblurring Set12 (Gaussian blur of width 2, noise 0.01), the map that is best for the first six was 0.24 dB better
+//! there than the best single weight, and 0.05 dB worse on the other six. So it is to be learned on images like those it is used on, and tested.
 
 use super::check_pixels;
 use crate::{Error, Result};
