@@ -200,14 +200,14 @@ fn errors_of_smooth_hypergradients_stay_below_their_bounds_and_near_them() {
 }
 
 #[test]
-fn learned_optimizers_are_ten_times_closer_than_the_best_constant_rate() {
+fn learned_rates_and_momenta_are_ten_times_closer_than_the_best_constant_rate() {
     let report = quick("optimizer", &[]);
     assert_complete(&report);
     assert_eq!(report.figures.len(), 3);
     let worst = column(&report, "in the worst seed");
-    assert!(worst[3] >= 10.0 && worst[4] >= 10.0, "{worst:?}");
+    assert!(worst[1] >= 10.0 && worst[3] >= 10.0, "{worst:?}");
     let distance = column(&report, "distance to the optimum");
-    assert!(10.0 * distance[6] < distance[5] && 10.0 * distance[7] < distance[5], "{distance:?}");
+    assert!(10.0 * distance[7] < distance[5], "{distance:?}");
 }
 
 #[test]
