@@ -173,12 +173,7 @@ def _constants(given: Any) -> tuple[float | None, float | None, tuple[float, ...
 
 def vector(what: str, answer: Any, shape: Shape, *, finite: bool = True) -> Floats:
     """What a function returned, flat and contiguous, if it is a float array of this shape."""
-    try:
-        array = np.asarray(answer, dtype=np.float64)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise TypeError(
-            f"{what}: returned {type(answer).__name__}, which is not numeric ({error})"
-        ) from error
+    array = _array(what, answer)
     # One number is one number, whether it comes as a scalar, in a list, or as a 1×1 matrix.
     if array.shape != shape and not (array.size == 1 and shape in ((), (1,))):
         raise ValueError(f"{what}: returned an array of shape {array.shape}; expected {shape}")
@@ -191,18 +186,24 @@ def vector(what: str, answer: Any, shape: Shape, *, finite: bool = True) -> Floa
 
 def number(what: str, answer: Any) -> float:
     """What a function returned, if it is one number."""
-    try:
-        array = np.asarray(answer, dtype=np.float64)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise TypeError(
-            f"{what}: returned {type(answer).__name__}, which is not numeric ({error})"
-        ) from error
+    array = _array(what, answer)
     if array.size != 1:
         raise ValueError(f"{what}: returned an array of shape {array.shape}; expected one number")
     value = float(array.reshape(()))
     if np.isnan(value) or value == -np.inf:
         raise ValueError(f"{what}: returned {value}; expected a number")
     return value
+
+
+def _array(what: str, answer: Any) -> Floats:
+    try:
+        # NumPy would read None as NaN; it is what a function returns that forgot to.
+        if answer is None:
+            raise TypeError("did it forget to return?")
+        return np.asarray(answer, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
+        found = f"{what}: returned {type(answer).__name__}, which is not numeric ({error})"
+        raise TypeError(found) from error
 
 
 class NumpyFunctions(Functions):
