@@ -61,6 +61,9 @@ pub struct CleanArgs {
     /// Fraction of the clean samples that only watch, and end the search where it would fit the others by heart; from 0 to below 1.
     #[arg(long, value_name = "FRACTION", default_value = "0.25", value_parser = part, help_heading = "Model and search")]
     pub watching: f64,
+    /// The watching samples' loss at the answer may be this many standard errors above the lowest.
+    #[arg(long, value_name = "NUMBER", default_value = "1", value_parser = not_negative, help_heading = "Model and search")]
+    pub slack: f64,
     /// A sample looks wrong if its weight ends below this; all start from 0.5.
     #[arg(long, value_name = "WEIGHT", default_value = "0.25", value_parser = part, help_heading = "Model and search")]
     pub threshold: f64,
@@ -104,6 +107,7 @@ impl CleanArgs {
             ridge: self.l2,
             pull: self.pull,
             watching: self.watching,
+            slack: self.slack,
             threshold: self.threshold,
             intercept: !self.no_intercept,
             max_outer: self.max_outer,

@@ -3,8 +3,12 @@
 //! Every training sample gets a weight w_i between 0 and 1 (`lower/sample_weights.rs`); the weights descend on the loss of the trained model on rows
 //! that are known to be right. A wrong label makes the model worse there, whatever weight the sample has, so its weight falls.
 //!
-//! There are more weights than clean rows, and a long descent would fit those rows by heart. So some of them only watch: the answer is where the loss
-//! on the watching rows was lowest, and the search ends some evaluations after.
+//! There are more weights than clean rows, and a long descent would fit those rows by heart. So some of them only watch, and the search ends some
+//! evaluations after the loss there was lowest. The answer is the earliest point at which that loss was no different from the lowest, within its
+//! standard error: what the descent gains beyond it comes from weights that make the loss of the model small, as a squared loss rewards for right
+//! labels too, and no longer tells wrong labels from right ones.
+//!
+//! Source of the rule: Breiman, Friedman, Olshen, Stone, "Classification and regression trees" (1984), §3.4.3, the one-standard-error rule.
 
 mod objective;
 mod settings;
@@ -173,7 +177,7 @@ impl Job<'_> {
         let clean = self.clean_rows()?;
         let (targets, n) = (data.target.values(), data.n_samples());
         let steering = shares(n, &clean.steering);
-        let watch = RefCell::new(Watch { weights: shares(n, &clean.watching), ..Watch::default() });
+        let watch = RefCell::new(Watch::new(clean.watching, settings.slack));
         let mut objective = CleaningObjective {
             lower: self.lower_level(loss)?,
             criterion: ValidationLoss::new(loss, targets, &steering),
@@ -201,25 +205,25 @@ impl Job<'_> {
             },
         };
         let result = method.minimize(&mut objective, &start, &mut monitor)?;
-        let theta = watch.borrow().best.as_ref().map_or(result.theta, |(_, theta)| theta.clone());
+        let answer = watch.borrow().answer().cloned();
+        let theta = answer.as_ref().map_or(&result.theta, |(_, theta)| theta);
         let request = Request { accuracy: Accuracy::TIGHT, selection: Default::default(), gradient: true };
-        let evaluation = objective.evaluate(&theta, request)?;
-        let solution = objective.solution(&theta)?;
-        let sample_weight = objective.weights(&theta);
+        let evaluation = objective.evaluate(theta, request)?;
+        let solution = objective.solution(theta)?;
+        let sample_weight = objective.weights(theta);
         let model = self.model(solution.coefficients, solution.intercept);
-        let watched = watch.borrow();
         let record = CleanRecord {
             version: env!("CARGO_PKG_VERSION").to_string(),
             data: self.input.name.to_string(),
             fingerprint: data.fingerprint(),
             n_training: sample_weight.len(),
             n_steering: clean.steering.len(),
-            n_watching: clean.watching.len(),
+            n_watching: watch.borrow().rows.len(),
             n_features: data.n_features(),
             loss: self.kind,
             ridge: objective.lower.ridge(),
             criterion: (first, evaluation.value),
-            watched: watched.first.zip(watched.best.as_ref().map(|(loss, _)| *loss)),
+            watched: watch.borrow().first.zip(answer.map(|(loss, _)| loss)),
             hypergradient: (
                 evaluation.gradient.iter().map(|h| h * h).sum::<f64>().sqrt(),
                 evaluation.gradient_error_bound,

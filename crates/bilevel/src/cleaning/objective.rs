@@ -5,6 +5,7 @@
 //! ```
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 
 use crate::Result;
 use crate::criterion::{Criterion, CriterionValue, ValidationLoss};
@@ -14,28 +15,42 @@ use crate::lower::{Solution, UpperGradient, WeightedGlm};
 use crate::outer::{Accuracy, Evaluation, Objective, Request};
 use crate::parametrization::SampleWeights;
 
-/// The loss on clean rows that do not steer the descent, and where it was lowest.
+/// The loss on clean rows that do not steer the descent, and the points where it was low.
 #[derive(Debug, Default)]
 pub(super) struct Watch {
-    /// Its weights (length n), all 0 if nobody watches.
-    pub(super) weights: Vec<f64>,
+    /// The rows; nobody watches if there are none.
+    pub(super) rows: Vec<usize>,
+    /// How many standard errors of the lowest loss count as no difference.
+    pub(super) slack: f64,
     /// The loss at the start.
     pub(super) first: Option<f64>,
-    /// The lowest loss, and θ there.
-    pub(super) best: Option<(f64, Vec<f64>)>,
-    /// Evaluations since then.
+    /// Points at which the loss was lower than ever before and is no different from the lowest: (loss, θ), the oldest first.
+    lows: VecDeque<(f64, Vec<f64>)>,
+    /// Evaluations since the last of them.
     pub(super) since: usize,
 }
 
 impl Watch {
-    fn look(&mut self, theta: &[f64], loss: f64) {
-        self.first.get_or_insert(loss);
-        if self.best.as_ref().is_none_or(|(best, _)| loss < *best) {
-            self.best = Some((loss, theta.to_vec()));
-            self.since = 0;
-        } else {
+    pub(super) fn new(rows: Vec<usize>, slack: f64) -> Self {
+        Self { rows, slack, ..Self::default() }
+    }
+
+    /// The loss and θ at the earliest point that is as good as the best one.
+    pub(super) fn answer(&self) -> Option<&(f64, Vec<f64>)> {
+        self.lows.front()
+    }
+
+    /// Takes note of the losses of the watching rows at θ.
+    fn look(&mut self, theta: &[f64], losses: &[f64]) {
+        let (mean, error) = mean_and_error(losses);
+        self.first.get_or_insert(mean);
+        if self.lows.back().is_some_and(|(lowest, _)| mean >= *lowest) {
             self.since += 1;
+            return;
         }
+        self.lows.push_back((mean, theta.to_vec()));
+        self.lows.retain(|(loss, _)| *loss <= mean + self.slack * error);
+        self.since = 0;
     }
 }
 
@@ -82,9 +97,10 @@ impl<D: DesignMatrix, L: Loss> CleaningObjective<'_, D, L> {
         let solution = self.lower.solve(weights, self.state.solution.take(), request.accuracy)?;
         self.state.measured = self.criterion.evaluate(&solution.predictor);
         let mut watch = self.watch.borrow_mut();
-        if watch.weights.iter().any(|w| *w > 0.0) {
-            let loss = self.loss.mean(&watch.weights, self.targets, &solution.predictor);
-            watch.look(theta, loss);
+        if !watch.rows.is_empty() {
+            let loss = |&i: &usize| self.loss.value(self.targets[i], solution.predictor[i]);
+            let losses: Vec<f64> = watch.rows.iter().map(loss).collect();
+            watch.look(theta, &losses);
         }
         self.state.solution = Some(solution);
         self.state.solved_at = Some((theta.to_vec(), gap));
@@ -144,11 +160,39 @@ impl<D: DesignMatrix, L: Loss> Objective for CleaningObjective<'_, D, L> {
 
 /// Standard error of the mean over the clean rows.
 fn standard_error(measured: &CriterionValue) -> f64 {
-    let n = measured.samples.len() as f64;
+    let losses: Vec<f64> = measured.samples.iter().map(|s| s.loss).collect();
+    mean_and_error(&losses).1
+}
+
+/// The mean and its standard error, which is 0 for fewer than two losses.
+fn mean_and_error(losses: &[f64]) -> (f64, f64) {
+    let n = losses.len() as f64;
+    let mean = losses.iter().sum::<f64>() / n.max(1.0);
     if n < 2.0 {
-        return 0.0;
+        return (mean, 0.0);
     }
-    let mean = measured.samples.iter().map(|s| s.loss).sum::<f64>() / n;
-    let square = measured.samples.iter().map(|s| (s.loss - mean).powi(2)).sum::<f64>();
-    (square / (n - 1.0) / n).sqrt()
+    let squares = losses.iter().map(|loss| (loss - mean).powi(2)).sum::<f64>();
+    (mean, (squares / (n - 1.0) / n).sqrt())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_answer_is_the_earliest_point_within_the_standard_error_of_the_lowest_loss() {
+        let mut watch = Watch::new(vec![0, 1], 1.0);
+        let answer = |watch: &Watch| watch.answer().map(|(_, theta)| theta[0]);
+        watch.look(&[0.0], &[4.0, 6.0]);
+        watch.look(&[1.0], &[1.0, 3.0]);
+        assert_eq!(answer(&watch), Some(1.0));
+        // A lower mean, 1.5, but the point before is within its standard error, 1.
+        watch.look(&[2.0], &[0.5, 2.5]);
+        assert_eq!(answer(&watch), Some(1.0));
+        watch.look(&[3.0], &[9.0, 9.0]);
+        assert_eq!((answer(&watch), watch.since), (Some(1.0), 1));
+        // Lower than both, without any error.
+        watch.look(&[4.0], &[0.4, 0.4]);
+        assert_eq!((answer(&watch), watch.since, watch.first), (Some(4.0), 0, Some(5.0)));
+    }
 }

@@ -20,6 +20,9 @@ pub struct CleanSettings {
     pub pull: f64,
     /// Fraction of the clean rows that only watch, from 0 to below 1; default 0.25.
     pub watching: f64,
+    /// The answer is the earliest point at which the loss on the watching rows was within this many of its standard errors of the lowest; default 1.
+    /// 0 takes the lowest.
+    pub slack: f64,
     /// Evaluations without a lower loss on the watching rows after which the search ends; default 10.
     pub patience: usize,
     /// A sample of a smaller weight looks wrong; default 0.25, half of what all start from.
@@ -44,6 +47,7 @@ impl Default for CleanSettings {
             ridge: None,
             pull: 0.0,
             watching: 0.25,
+            slack: 1.0,
             patience: 10,
             threshold: 0.25,
             intercept: true,
@@ -65,8 +69,10 @@ impl CleanSettings {
         if !(0.0..1.0).contains(&self.watching) {
             return Err(Error::setting("watching", self.watching, "a fraction from 0 to below 1"));
         }
-        if !(self.pull >= 0.0 && self.pull.is_finite()) {
-            return Err(Error::setting("pull", self.pull, "a finite number of at least 0"));
+        for (name, value) in [("pull", self.pull), ("slack", self.slack)] {
+            if !(value >= 0.0 && value.is_finite()) {
+                return Err(Error::setting(name, value, "a finite number of at least 0"));
+            }
         }
         if !(0.0..=1.0).contains(&self.threshold) {
             return Err(Error::setting("threshold", self.threshold, "a weight from 0 to 1"));
