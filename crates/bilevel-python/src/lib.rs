@@ -8,6 +8,7 @@
 //! | `job.rs` | a computation on its own thread, without the GIL, while the calling thread listens for Ctrl-C |
 //! | `fit.rs` | `bilevel::fit::fit` |
 //! | `multinomial.rs` | `bilevel::fit::fit_multinomial` |
+//! | `clean.rs` | `bilevel::cleaning::clean` |
 //! | `solve.rs` | the lower level alone |
 //! | `path.rs` | the lower level along λ, with derivatives |
 //! | `problem.rs` | the objective Φ(θ), its hypergradient, slopes and certificate |
@@ -17,6 +18,7 @@
 //! | `datasets.rs` | synthetic and embedded data |
 //! | `error.rs` | errors as exceptions |
 
+mod clean;
 mod datasets;
 mod error;
 mod fit;
@@ -36,6 +38,8 @@ use pyo3::prelude::*;
 /// The compiled part of the package `bilevel`; see `_core.pyi`.
 #[pymodule]
 mod _core {
+    #[pymodule_export]
+    use super::clean::clean;
     #[pymodule_export]
     use super::datasets::{embedded, generate_four_groups, generate_linear_model};
     #[pymodule_export]

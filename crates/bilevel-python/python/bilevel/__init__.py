@@ -6,9 +6,9 @@ fit.
 
 The pieces: ``solve`` and ``path`` fit for given penalties; a ``Problem`` is the objective of the upper
 level, with ``hypergradient`` and ``certificate``, or a ``SmoothProblem``, from functions that you write with
-NumPy, JAX or PyTorch; ``minimize`` runs the outer methods on them, or on any function.
-``bilevel.inverse`` restores images and signals. ``bilevel.datasets`` has data to try them on,
-``bilevel.plot`` pictures.
+NumPy, JAX or PyTorch; ``minimize`` runs the outer methods on them, or on any function. ``clean`` weighs
+training samples of which some are wrong. ``bilevel.inverse`` restores images and signals.
+``bilevel.datasets`` has data to try them on, ``bilevel.plot`` pictures.
 
 scikit-learn is imported when an estimator is first asked for, so that ``import bilevel`` is quick.
 """
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from bilevel import datasets, inverse, plot
     from bilevel._classifier import SparseClassifier
     from bilevel._functions import Lower, Upper
+    from bilevel._clean import Cleaning, clean
     from bilevel._minimize import MinimizeResult, MinimizeStep, minimize
     from bilevel._path import Path, path
     from bilevel._problem import (
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Certificate",
+    "Cleaning",
     "CriterionCurve",
     "Hypergradient",
     "Lower",
@@ -68,6 +70,7 @@ __all__ = [
     "Upper",
     "__version__",
     "certificate",
+    "clean",
     "datasets",
     "hypergradient",
     "inverse",
@@ -79,6 +82,7 @@ __all__ = [
 
 _HOMES = {
     "Certificate": "_results",
+    "Cleaning": "_clean",
     "CriterionCurve": "_results",
     "Hypergradient": "_problem",
     "Lower": "_functions",
@@ -102,6 +106,7 @@ _HOMES = {
     "Stage": "_stages",
     "Upper": "_functions",
     "certificate": "_problem",
+    "clean": "_clean",
     "hypergradient": "_problem",
     "minimize": "_minimize",
     "path": "_path",

@@ -105,6 +105,17 @@ def fit_multinomial(
 ) -> MultinomialFit:
     """Learn the regularization; the target holds class numbers from 0."""
 
+def clean(
+    matrix: Matrix,
+    target: NDArray[np.float64],
+    rows: tuple[NDArray[np.int64], NDArray[np.int64]],
+    settings: str,
+    *,
+    classes: bool,
+    watcher: Watcher | None = None,
+) -> tuple[NDArray[np.float64], float, NDArray[np.float64], NDArray[np.bool_], str]:
+    """Coefficients, intercept, weights of the training rows, which look wrong, the record as JSON."""
+
 def solve(
     matrix: Matrix,
     target: NDArray[np.float64],

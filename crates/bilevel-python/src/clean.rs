@@ -1,0 +1,49 @@
+//! `bilevel::cleaning::clean` for Python: arrays and settings in, weights, model and record out.
+
+use bilevel::cleaning::{CleanInput, CleanSettings};
+use bilevel::data::{Dataset, FeatureNames};
+use bilevel::fit::Observer;
+use numpy::{PyArray1, PyReadonlyArray1};
+use pyo3::prelude::*;
+
+use crate::error::exception;
+use crate::fit::{split_rows, unreadable};
+use crate::matrix::Matrix;
+use crate::{fit, job};
+
+/// Coefficients, intercept, weights of the training rows, whether each looks wrong, the record as JSON.
+type Cleaned<'py> =
+    (Bound<'py, PyArray1<f64>>, f64, Bound<'py, PyArray1<f64>>, Bound<'py, PyArray1<bool>>, String);
+
+/// Learns a weight for each training row. `settings` are `bilevel::cleaning::CleanSettings` as JSON; `target` holds real values, or −1 and +1 if
+/// `classes`; `rows` are the training rows and those known to be right.
+#[pyfunction]
+#[pyo3(signature = (matrix, target, rows, settings, *, classes, watcher=None))]
+pub(crate) fn clean<'py>(
+    py: Python<'py>,
+    matrix: &Matrix,
+    target: PyReadonlyArray1<'py, f64>,
+    rows: (PyReadonlyArray1<'py, i64>, PyReadonlyArray1<'py, i64>),
+    settings: &str,
+    classes: bool,
+    watcher: Option<&Bound<'py, PyAny>>,
+) -> PyResult<Cleaned<'py>> {
+    let settings: CleanSettings = serde_json::from_str(settings).map_err(unreadable)?;
+    let target = fit::target(target.as_slice()?.to_vec(), classes);
+    let names = FeatureNames::Counted { first: 0 };
+    let data = Dataset::new(matrix.design.clone(), target, names).map_err(|e| exception(&e))?;
+    let rows = split_rows(&rows)?;
+    let work = move |observer: &mut dyn Observer| {
+        let input = CleanInput { name: "python", data: &data, rows: &rows, test: None, settings: &settings };
+        job::in_pool(|| bilevel::cleaning::clean(input, observer))
+    };
+    let cleaning = job::run(py, watcher, work)?;
+    let record = serde_json::to_string(&cleaning.record).map_err(unreadable)?;
+    Ok((
+        PyArray1::from_vec(py, cleaning.model.coefficients),
+        cleaning.model.intercept,
+        PyArray1::from_vec(py, cleaning.sample_weight),
+        PyArray1::from_vec(py, cleaning.flagged),
+        record,
+    ))
+}
