@@ -55,8 +55,8 @@ pub struct CleanArgs {
     /// Ridge parameter of the model, above 0 [default: a hundredth of the loss's largest curvature].
     #[arg(long, value_name = "VALUE", value_parser = positive, help_heading = "Model and search")]
     pub l2: Option<f64>,
-    /// Pull weights that make no difference back to 1/2 with this strength, 0 or more.
-    #[arg(long, value_name = "VALUE", default_value = "0", value_parser = not_negative, help_heading = "Model and search")]
+    /// Pull weights that make little difference back to 1/2 with this strength, relative to the loss at the start; 0 or more.
+    #[arg(long, value_name = "VALUE", default_value = "0.02", value_parser = not_negative, help_heading = "Model and search")]
     pub pull: f64,
     /// Fraction of the clean samples that only watch, and end the search where it would fit the others by heart; from 0 to below 1.
     #[arg(long, value_name = "FRACTION", default_value = "0.25", value_parser = part, help_heading = "Model and search")]

@@ -108,7 +108,7 @@ def clean(
     loss: str = "auto",
     map: str = "sigmoid",
     l2: float | None = None,
-    pull: float = 0.0,
+    pull: float = 0.02,
     watching: float = 0.25,
     slack: float = 1.0,
     threshold: float = 0.25,
@@ -146,7 +146,8 @@ def clean(
     l2 : float
         Ridge parameter, above 0; ``None`` takes a hundredth of the loss's largest curvature.
     pull : float
-        Strength of ``pull/(2m) Σ (θ_i - θ⁰)²``, which draws weights that make no difference back to 0.5.
+        Strength of ``pull/(2m) Σ (θ_i - θ⁰)²``, which draws weights that make little difference back to 0.5;
+        relative to the loss on the clean rows at the start.
     watching : float
         Fraction of the clean rows that only watch, from 0 to below 1. With fewer than 20 clean rows none do.
     slack : float

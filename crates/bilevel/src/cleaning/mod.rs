@@ -5,8 +5,8 @@
 //!
 //! There are more weights than clean rows, and a long descent would fit those rows by heart. So some of them only watch, and the search ends some
 //! evaluations after the loss there was lowest. The answer is the earliest point at which that loss was no different from the lowest, within its
-//! standard error: what the descent gains beyond it comes from weights that make the loss of the model small, as a squared loss rewards for right
-//! labels too, and no longer tells wrong labels from right ones.
+//! standard error, and a weak pull draws weights that matter little back to where they were. What a descent without the two gains comes from weights
+//! that make the loss of the model small, as a squared loss rewards for right labels too, and no longer tells wrong labels from right ones.
 //!
 //! Source of the rule: Breiman, Friedman, Olshen, Stone, "Classification and regression trees" (1984), §3.4.3, the one-standard-error rule.
 
@@ -185,10 +185,12 @@ impl Job<'_> {
             loss,
             targets,
             map: settings.map,
-            pull: settings.pull,
+            pull: 0.0,
             state: State::default(),
         };
         let start = vec![settings.map.start(); self.input.rows.train.len()];
+        let request = Request { accuracy: Accuracy::TIGHT, selection: Default::default(), gradient: false };
+        objective.pull = settings.pull * objective.evaluate(&start, request)?.value;
         observer.on_stage("sample weights", start.len());
         let mut first = f64::NAN;
         let mut monitor = |progress: &Progress<'_>| {
@@ -207,8 +209,7 @@ impl Job<'_> {
         let result = method.minimize(&mut objective, &start, &mut monitor)?;
         let answer = watch.borrow().answer().cloned();
         let theta = answer.as_ref().map_or(&result.theta, |(_, theta)| theta);
-        let request = Request { accuracy: Accuracy::TIGHT, selection: Default::default(), gradient: true };
-        let evaluation = objective.evaluate(theta, request)?;
+        let evaluation = objective.evaluate(theta, Request { gradient: true, ..request })?;
         let solution = objective.solution(theta)?;
         let sample_weight = objective.weights(theta);
         let model = self.model(solution.coefficients, solution.intercept);

@@ -62,7 +62,7 @@ pub(super) struct CleaningObjective<'a, D, L> {
     pub(super) loss: L,
     pub(super) targets: &'a [f64],
     pub(super) map: SampleWeights,
-    /// μ.
+    /// μ, in the units of the loss.
     pub(super) pull: f64,
     pub(super) state: State,
 }

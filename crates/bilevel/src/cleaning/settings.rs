@@ -16,7 +16,7 @@ pub struct CleanSettings {
     pub map: SampleWeights,
     /// α of (α/2)‖y‖²; default [`CleanSettings::RELATIVE_RIDGE`] times the largest eigenvalue of the loss's Hessian in the model without features.
     pub ridge: Option<f64>,
-    /// μ of (μ/2m)‖θ − θ⁰‖², which pulls weights that make no difference back to ½; default 0.
+    /// μ of (μ/2m)‖θ − θ⁰‖², which pulls weights that make little difference back to ½, relative to the loss at the start; default 0.02.
     pub pull: f64,
     /// Fraction of the clean rows that only watch, from 0 to below 1; default 0.25.
     pub watching: f64,
@@ -45,7 +45,7 @@ impl Default for CleanSettings {
             loss: LossKind::Auto,
             map: SampleWeights::Sigmoid,
             ridge: None,
-            pull: 0.0,
+            pull: 0.02,
             watching: 0.25,
             slack: 1.0,
             patience: 10,
