@@ -83,6 +83,11 @@ impl<D: DesignMatrix, L: Loss> CleaningObjective<'_, D, L> {
         theta.iter().map(|t| self.map.weight(*t)).collect()
     }
 
+    /// The loss on the steering rows at the last θ, without the pull.
+    pub(super) fn measured(&self) -> f64 {
+        self.state.measured.value
+    }
+
     /// y*(w(θ)), tightly.
     pub(super) fn solution(&mut self, theta: &[f64]) -> Result<Solution> {
         self.lower.solve(&self.weights(theta), self.state.solution.clone(), Accuracy::TIGHT)
