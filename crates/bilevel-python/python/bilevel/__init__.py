@@ -23,8 +23,8 @@ from bilevel._core import __version__
 if TYPE_CHECKING:
     from bilevel import datasets, inverse, plot
     from bilevel._classifier import SparseClassifier
-    from bilevel._functions import Lower, Upper
     from bilevel._clean import Cleaning, clean
+    from bilevel._functions import Lower, Upper
     from bilevel._minimize import MinimizeResult, MinimizeStep, minimize
     from bilevel._path import Path, path
     from bilevel._problem import (

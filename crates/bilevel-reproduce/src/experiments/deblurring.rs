@@ -56,7 +56,11 @@ struct Row {
 fn work(run: &Run<'_>) -> Result<Outcome> {
     let images = given_or_generated(run, 4)?;
     if images.len() < 2 {
-        return Err(Error::data("images", "1", "at least 2: one half is learned from, the other is the test"));
+        return Err(Error::data(
+            "images",
+            "1",
+            "at least 2: one half is learned from, the other is the test",
+        ));
     }
     let (for_training, for_test) = images.split_at(images.len() / 2);
     run.watcher.begin(2 + for_test.len());
