@@ -212,6 +212,17 @@ impl<'s, 'a, 'b> Array<'s, 'a, 'b> {
         Ok(numbers)
     }
 
+    /// All values, finite or not: for those who can say better than by its number where one is.
+    pub(crate) fn any_numbers(self) -> Result<Vec<f64>, ReadError> {
+        self.expect_numbers()?;
+        let (item, mut numbers) = (self.item, Vec::with_capacity(self.length));
+        self.each(|_, bytes| {
+            numbers.push(item.number(bytes));
+            Ok(())
+        })?;
+        Ok(numbers)
+    }
+
     /// All values as counts or indices.
     pub(crate) fn indices(self) -> Result<Vec<usize>, ReadError> {
         let (item, mut indices) = (self.item, Vec::with_capacity(self.length));

@@ -46,7 +46,7 @@ fn numbers(source: &Source<'_>) -> Result<NumberArray, ReadError> {
             _ => Depth::F64,
         };
         let (shape, column_major) = (array.shape().to_vec(), array.is_column_major());
-        let values = array.numbers()?;
+        let values = array.any_numbers()?;
         let values = if column_major { row_major(&shape, &values) } else { values };
         Ok(NumberArray { shape, values, depth })
     })

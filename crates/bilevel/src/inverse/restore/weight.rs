@@ -144,13 +144,23 @@ pub(super) fn choose<S: PlaneSolver>(
 ) -> Result<(Vec<f64>, WeightChoice)> {
     let mut judge = Judge::new(solver, data, sigma, criterion, seed);
     let mut tried = 0;
-    let found = minimize(solver.range(), |lambda| {
-        let value = judge.value(lambda)?;
+    let mut unsolved = 0;
+    let mut found = minimize(solver.range(), |lambda| {
+        // Towards λ = 0 a first-order method may not arrive: such a λ is not chosen, and that is said.
+        let value = match judge.value(lambda) {
+            Err(Error::LowerLevel { .. }) => {
+                unsolved += 1;
+                f64::INFINITY
+            }
+            other => other?,
+        };
         tried += 1;
         told(tried, lambda, value)?;
         Ok(value)
     })?;
     judge.value(found.lambda)?;
+    found.curve.retain(|point| point.1.is_finite());
+    let skipped = (unsolved > 0).then(|| format!("{unsolved} values of λ could not be solved to the accuracy that was asked for, and were passed over"));
     let image = judge.last.map(|solved| solved.image).unwrap_or_default();
     let choice = WeightChoice {
         lambda: Some(found.lambda),
@@ -158,7 +168,7 @@ pub(super) fn choose<S: PlaneSolver>(
         curve: found.curve,
         degrees_of_freedom: judge.degrees_of_freedom,
         estimated_error: (criterion == Criterion::Sure).then_some(found.value),
-        warnings: found.warning.into_iter().collect(),
+        warnings: found.warning.into_iter().chain(skipped).collect(),
         ..WeightChoice::default()
     };
     Ok((image, choice))
