@@ -177,7 +177,7 @@ fn hybrid_methods_meet_operators_that_see_nothing_and_data_that_are_zero() {
         assert_refused(fit(1e200), "finite products");
     }
     for rule in &rules {
-        let fit = |b| hybrid(&see(1.0), &b, rule, &HybridSettings::default());
+        let fit = |b: [f64; 3]| hybrid(&see(1.0), &b, rule, &HybridSettings::default());
         assert_refused(fit([1.0, 1e200, 3.0]), "rescale the problem");
         assert_refused(fit([f64::NAN, 2.0, 3.0]), "entry 0 of the right-hand side");
     }

@@ -150,5 +150,5 @@ fn what_cannot_be_denoised_is_one_sentence() {
     let found = message(&[1.0, 2.0, 3.0, f64::NAN], &defaults);
     assert_eq!(found, "image to denoise, plane 1, row 2, column 2: found NaN; expected a finite number");
     let found = message(&[0.0; 4], &WaveletDenoising { noise: Some(0.0), ..defaults });
-    assert_eq!(found, "setting `noise`: found 0; expected a positive, finite standard deviation");
+    assert_eq!(found, "setting `noise`: found 0; expected a standard deviation above 0 and up to 1e150");
 }

@@ -185,7 +185,7 @@ fn online_hypergradient_descent_recovers_from_a_step_size_that_is_far_too_small(
     println!("online: {constant:.3e} with the rate {start}, {:.3e} with one that ends at {rate:.3}", gap(&y));
     assert!(10.0 * gap(&y) < constant && rate > 10.0 * start, "{} with rate {rate}", gap(&y));
 
-    let mut relative = OnlineRate::new(start, OnlineRule::Multiplicative(0.1)).unwrap();
+    let mut relative = OnlineRate::new(start, OnlineRule::Multiplicative(0.02)).unwrap();
     let mut y = vec![0.0; 6];
     (0..200).for_each(|_| relative.step(&training, &[], &mut y).unwrap());
     assert!(10.0 * gap(&y) < constant, "{} with rate {}", gap(&y), relative.rate());
