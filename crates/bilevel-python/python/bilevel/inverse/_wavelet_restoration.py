@@ -28,7 +28,9 @@ class WaveletRestoration(Restorer):
     levels : int
         Fewer where the image is smaller than 2^levels.
     undecimated : bool
-        All shifts of the wavelets: better images, 3·levels + 1 times as many unknowns.
+        All shifts of the wavelets: better images without operator, and the default there. With one the
+        default is the orthogonal transform: the approximations of all shifts, which have no weight, hold
+        what a blur hides.
     weights : {"auto", "image", "level", "subband"}
         What has a λ of its own. By default subbands where there are clean images, otherwise one λ.
     criterion : {"sure", "gcv", "discrepancy"}
@@ -62,7 +64,7 @@ class WaveletRestoration(Restorer):
         *,
         wavelet: str = "haar",
         levels: int = 4,
-        undecimated: bool = True,
+        undecimated: bool | None = None,
         weights: str = "auto",
         criterion: str = "sure",
         sigma: float | None = None,
@@ -91,9 +93,12 @@ class WaveletRestoration(Restorer):
             (rows, columns),
             wavelet=str(self.wavelet),
             levels=min(int(self.levels), most),
-            undecimated=bool(self.undecimated),
+            undecimated=self._all_shifts(),
             per=self._per,
         )
+
+    def _all_shifts(self) -> bool:
+        return self.operator is None if self.undecimated is None else bool(self.undecimated)
 
     def _interval(self, noise: float) -> tuple[float, float]:
         low, high = (0.05, 30.0) if self.operator is None else (1e-3, 10.0)
@@ -128,7 +133,7 @@ class WaveletRestoration(Restorer):
 
     def _denoised(self, image: Any) -> Any:
         return denoise_wavelet(
-            image, self.sigma, wavelet=self.wavelet, levels=self.levels, undecimated=self.undecimated
+            image, self.sigma, wavelet=self.wavelet, levels=self.levels, undecimated=self._all_shifts()
         )
 
     def restore(self, degraded: Any) -> Floats:
