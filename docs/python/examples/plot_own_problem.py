@@ -116,7 +116,7 @@ exact = problem.hypergradient(each.theta)
 for method, given in (
     ("cg", {}),
     ("neumann", {"epsilon": 1e-6}),
-    ("reverse", {"steps": 200}),
+    ("reverse", {"steps": 2000}),
     ("differences", {}),
 ):
     found = problem.hypergradient(each.theta, method, **given)
