@@ -30,7 +30,7 @@ fn an_integral_equation_is_solved_by_every_rule() {
         &["--rule", "consensus"],
         &["--rule", "l-curve"],
         &["--reg", "derivative:2"],
-        &["--rule", "gcv", "--reg", "derivative:1"],
+        &["--rule", "modified-gcv", "--reg", "derivative:1"],
     ] {
         let given =
             [&["invert", "--matrix", "A.npy", "--data", "b.npy", "--output", "x.npy", "--json"][..], more]

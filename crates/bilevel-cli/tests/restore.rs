@@ -72,7 +72,8 @@ fn noise_is_halved_by_every_prior_and_nothing_but_the_image_is_written() {
             &["restore", "noisy.png", "--prior", prior, "--weights", weights, "--json", "--quiet"],
         );
         let left = error(&scratch.path().join("noisy.restored.png"));
-        let bound = if prior == "tikhonov" { 0.8 } else { 0.6 };
+        // Less is left by shifts of a transform, and by more than one weight.
+        let bound = if matches!(prior, "tikhonov" | "wavelet:sym4") { 0.8 } else { 0.6 };
         assert!(left < bound * SIGMA, "{prior} {weights}: {left} of {SIGMA}");
         assert_eq!(result["unit"], 255.0);
         let sigma = result["planes"][0]["sigma"].as_f64().unwrap();
