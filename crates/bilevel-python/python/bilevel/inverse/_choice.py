@@ -228,7 +228,7 @@ def consensus(A: Any, b: Any, L: Any = None, sigma: float | None = None) -> Cons
     >>> A = np.vander(np.linspace(0, 1, 40), 12)
     >>> noise = 1e-3 * np.random.default_rng(0).standard_normal(40)
     >>> consensus(A, A.sum(axis=1) + noise, sigma=1e-3).agreement
-    'strong'
+    'weak'
     """
     level = None if sigma is None else positive("sigma", sigma)
     spectrum, solver, shape = _spectrum(A, b, L)

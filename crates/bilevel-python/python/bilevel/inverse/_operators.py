@@ -296,7 +296,7 @@ def cosine(shape: Any) -> Operator:
     Examples
     --------
     >>> from bilevel.inverse import cosine
-    >>> cosine(4)([1.0, 1.0, 1.0, 1.0]).round(12)[0]
+    >>> float(cosine(4)([1.0, 1.0, 1.0, 1.0]).round(12)[0])
     2.0
     """
     size = sides(shape)

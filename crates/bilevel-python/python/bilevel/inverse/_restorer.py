@@ -152,6 +152,8 @@ class Restorer(BaseEstimator):  # type: ignore[misc]
         needed = self.criterion in ("sure", "gsure", "discrepancy")
         if axes == 2 and np.ndim(image) >= 2:
             estimate = estimate_noise(image)
+            # Below this it is rounding.
+            estimate = estimate if estimate > 1e-12 * float(np.abs(image).max()) else 0.0
             if needed and estimate == 0:
                 raise ValueError(
                     f"setting `sigma`: found an estimate of 0; expected noise, which `{self.criterion}` needs"

@@ -15,7 +15,7 @@ use crate::{Error, Result};
 /// use bilevel::inverse::{SpectralFilter, TvDeblurring};
 /// use bilevel::operator::{Boundary, Convolution, Kernel, LinearOperator};
 ///
-/// let blur = Convolution::<f64>::new(&[8, 8], &Kernel::gaussian(1.0, 2)?, Boundary::Periodic)?;
+/// let blur = Convolution::<f64>::new(&[8, 8], &Kernel::gaussian(0.75, 2)?, Boundary::Periodic)?;
 /// let truth: Vec<f64> = (0..64).map(|i| f64::from(u8::from(i % 8 > 2 && i > 23))).collect();
 /// let measured = blur.apply(&truth)?;
 /// let solver = SpectralFilter::new(&blur)?;
