@@ -53,9 +53,10 @@ pub(super) struct Gap {
 }
 
 impl Gap {
-    /// At least 0; relative to the primal value.
+    /// At least 0; relative to the primal value. Values that are no numbers prove nothing.
     pub fn relative(&self) -> f64 {
-        (self.primal - self.dual).max(0.0) / self.primal.abs().max(f64::MIN_POSITIVE)
+        let gap = self.primal - self.dual;
+        if gap.is_nan() { f64::INFINITY } else { gap.max(0.0) / self.primal.abs().max(f64::MIN_POSITIVE) }
     }
 }
 
