@@ -4,12 +4,15 @@
 //! kink between two nearly straight pieces, and a lower bound where it is convex. The smaller of their minima is the value to hope for; a
 //! bracket in which it is no better than the best known value needs no evaluation.
 //!
-//! Where the next point goes depends on which model proved right: if the last split made the slope much smaller, the cubic's minimizer; if the slope
+//! Where the next point goes depends on which model proved right: if the last split made the slope much smaller, the cubic's minimizer; if it made it
+//! somewhat smaller, as where Φ has many small kinks, the middle between the models' minimizers; if the slope
 //! stayed and only changed sign across a kink, the intersection of the tangents; and if that keeps landing on the same side of the kink, or on an end,
 //! a point a growing distance past it, so that both ends close in on the kink.
 
 /// Ratio of slopes, new over replaced, up to which a split counts as having found a smooth minimum.
 const SMOOTH_SLOPE_RATIO: f64 = 0.25;
+/// Ratio from which the slope counts as having stayed: a kink between straight pieces.
+const STRAIGHT_SLOPE_RATIO: f64 = 0.8;
 /// Where, from the end that is near the kink, to look for its other side, as fraction of the width: after the first, second, … point in a row on
 /// the same side. Past the kink it leaves a bracket that much narrower, short of it little is lost.
 const OVERSHOOTS: [f64; 3] = [0.01, 0.1, 0.5];
@@ -37,6 +40,8 @@ enum Side {
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Shape {
     Smooth,
+    /// Neither: bent, but not as a cubic, as with many small kinks.
+    Bent,
     /// Which end was replaced, and how many splits in a row before had replaced the same.
     Kinked {
         side: Side,
@@ -120,9 +125,16 @@ impl Bracket {
     pub fn next_theta(&self) -> f64 {
         let fraction = match self.shape {
             Shape::Smooth => self.cubic_minimum().or(self.tangent_minimum()).map_or(0.5, |m| m.fraction),
+            Shape::Bent => self.between_the_models(),
             Shape::Kinked { side, repeats } => self.past_the_kink(side, repeats),
         };
         self.left.theta + fraction.clamp(MARGIN, 1.0 - MARGIN) * self.width()
+    }
+
+    /// Halfway between the minima of the two models: neither was right, and what is between them narrows the bracket from both sides.
+    fn between_the_models(&self) -> f64 {
+        let places = [self.cubic_minimum(), self.tangent_minimum()].map(|m| m.map_or(0.5, |m| m.fraction));
+        0.5 * (places[0] + places[1])
     }
 
     /// Where the tangents meet, if that can be trusted; else some way past the kink.
@@ -147,8 +159,12 @@ impl Bracket {
 
     fn shape_after(&self, side: Side, middle: End) -> Shape {
         let replaced = if side == Side::Left { self.left } else { self.right };
-        if middle.slope.abs() <= SMOOTH_SLOPE_RATIO * replaced.slope.abs() {
+        let ratio = middle.slope.abs() / replaced.slope.abs();
+        if ratio <= SMOOTH_SLOPE_RATIO || middle.slope == 0.0 {
             return Shape::Smooth;
+        }
+        if ratio < STRAIGHT_SLOPE_RATIO {
+            return Shape::Bent;
         }
         let repeats = match self.shape {
             Shape::Kinked { side: last, repeats } if last == side => repeats + 1,

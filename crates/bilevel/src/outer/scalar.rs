@@ -3,7 +3,7 @@
 //! Φ is piecewise smooth with kinks where a coefficient enters or leaves, and may have several local minima. So it is first *walked* on a grid, from the
 //! largest λ (no coefficients, a trivial solve) downwards, each lower-level solution the start of the next, with Φ' at every point. The walk may end
 //! early once Φ has clearly turned up. Then every bracket between neighbours whose models (`bracket.rs`) promise less than the best value
-//! known is *refined*, the most promising first, with tight solves, until none promises an improvement of more than the tolerance. Last, brackets
+//! known is *refined*, the most promising first, with tight solves in the end, until none promises an improvement of more than the tolerance. Last, brackets
 //! are *explored* that the models would leave alone, but in which Φ could still dip below the best value if Φ' varies inside more than its two ends show.
 //!
 //! The result says what was searched ([`ScalarResult::scanned`]) and by how much Φ could be lower anywhere between two points of the curve
@@ -27,6 +27,9 @@ const SMALLEST_IMPROVEMENT: f64 = 1e-12;
 /// The walk solves the lower level to this part of the criterion: a gap of g changes a criterion of Φ by about √(Φg).
 const WALK_GAP: f64 = 1e-4;
 
+/// As long as the models promise more than this part of |Φ|, the walk's accuracy is good enough to refine with.
+const ROUGH_PROMISE: f64 = 1e-5;
+
 /// Factor of the patience where nothing is gained yet.
 const BEFORE_ANY_GAIN: usize = 6;
 
@@ -39,6 +42,9 @@ pub struct EarlyStop {
     pub patience: usize,
     /// They must lie above the best value by more than this fraction of what the best gained over the upper end; default 0.001.
     pub margin: f64,
+    /// Or by more than this fraction of the best value itself, if that is less: a criterion that fell to a hundredth need not rise by a tenth of
+    /// itself to have turned. Default 0.02.
+    pub margin_of_best: f64,
     /// Points with a smaller mean support do not count; default 0. A criterion may rise over a factor of two in λ and fall again to its minimum,
     /// but hardly once the training rows are interpolated.
     pub smallest_support: f64,
@@ -46,7 +52,7 @@ pub struct EarlyStop {
 
 impl Default for EarlyStop {
     fn default() -> Self {
-        Self { patience: 6, margin: 0.001, smallest_support: 0.0 }
+        Self { patience: 6, margin: 0.001, margin_of_best: 0.02, smallest_support: 0.0 }
     }
 }
 
@@ -208,15 +214,22 @@ impl ScalarSearch {
         Ok(ControlFlow::Continue(()))
     }
 
-    /// Splits the most promising bracket until none promises more than the tolerance.
+    /// Splits the most promising bracket until none promises more than the tolerance: at the accuracy of the walk as long as that can tell, then
+    /// with tight solves.
     fn refine(&self, search: &mut Search<'_>, curve: &mut Curve) -> Result<StopReason> {
-        search.accuracy.current = search.accuracy.tightest;
         let mut brackets = curve.brackets();
+        let mut tight = false;
         for _ in 0..self.settings.max_refinements {
-            let Some((k, theta)) = self.next_split(search, curve, &brackets) else {
+            let rough = if tight { None } else { self.rough_split(search, &brackets) };
+            if rough.is_none() && !tight {
+                tight = true;
+                search.accuracy.current = search.accuracy.tightest;
+            }
+            let Some((k, theta)) = rough.or_else(|| self.next_split(search, curve, &brackets)) else {
                 return Ok(StopReason::SearchComplete);
             };
-            let told = match curve.loose_end(&brackets[k]) {
+            let loose = if tight { curve.loose_end(&brackets[k]) } else { None };
+            let told = match loose {
                 Some(loose) => {
                     let told = curve.evaluate(search, loose, None, true)?.1;
                     curve.renew(&mut brackets, loose);
@@ -224,7 +237,7 @@ impl ScalarSearch {
                 }
                 None => {
                     let bracket = brackets.swap_remove(k);
-                    let told = curve.evaluate(search, theta, Some(bracket.width()), true)?.1;
+                    let told = curve.evaluate(search, theta, Some(bracket.width()), tight)?.1;
                     brackets.extend(bracket.split(curve.end(theta)));
                     told
                 }
@@ -234,6 +247,13 @@ impl ScalarSearch {
             }
         }
         Ok(StopReason::MaxSteps)
+    }
+
+    /// The bracket that promises most, and where to split it, as long as that is more than the accuracy of the walk can blur.
+    fn rough_split(&self, search: &Search<'_>, brackets: &[Bracket]) -> Option<(usize, f64)> {
+        let best = search.best_value();
+        let promised = ROUGH_PROMISE.max(self.settings.tolerance) * best.abs();
+        lowest(brackets, Bracket::predicted_value, best - promised).map(|k| (k, brackets[k].next_theta()))
     }
 
     /// The bracket to split and where: one that promises an improvement by its models, else one that could hide one.
@@ -282,7 +302,8 @@ impl TurnDetector {
         let value = evaluation.value;
         let first = *self.first.get_or_insert(value);
         self.best = self.best.min(value);
-        let clearly_above = value > self.best + rule.margin * (first - self.best).max(0.0);
+        let gained = rule.margin * (first - self.best).max(0.0);
+        let clearly_above = value > self.best + gained.min(rule.margin_of_best * self.best.abs());
         let counts = evaluation.support_size >= rule.smallest_support;
         self.above = if clearly_above && counts { self.above + 1 } else { 0 };
         let patience = if self.best < first { rule.patience } else { BEFORE_ANY_GAIN * rule.patience };

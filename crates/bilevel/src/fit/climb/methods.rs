@@ -55,7 +55,8 @@ impl<'a, F: Family<'a>> Climb<'_, 'a, '_, F> {
         }
         if entries > EXPLORED_ENTRIES {
             settings.exploration = f64::INFINITY;
-            settings.points = settings.points.min(points * 3 / 5);
+            settings.points = settings.points.min(points * 2 / 5);
+            settings.early_stop = settings.early_stop.map(|rule| EarlyStop { patience: 2, ..rule });
             settings.tolerance = 1e-7;
             settings.accuracy.tightest.adjoint_residual = 1e-8;
         }
