@@ -112,14 +112,14 @@ impl<'a, F: Family<'a>> Climb<'_, 'a, '_, F> {
                 settings: GaussNewtonSettings { selection, max_steps, ..GaussNewtonSettings::default() },
             }),
             OuterKind::Grid => Box::new(Grid::default()),
-            // Progress of less than a millionth of the criterion in five steps, or slopes of less than a ten-thousandth per e-fold, are below
-            // anything that its standard error can see.
+            // Progress of less than a millionth of the criterion in five steps, or slopes of less than a ten-thousandth per e-fold (a thousandth
+            // where an evaluation is dear), are below anything that its standard error can see.
             _ => Box::new(Lbfgs {
                 settings: LbfgsSettings {
                     selection,
                     max_steps,
                     plateau: 1e-6,
-                    stationarity: 1e-4,
+                    stationarity: if max_steps < self.settings.max_outer { 1e-3 } else { 1e-4 },
                     ..LbfgsSettings::default()
                 },
             }),
