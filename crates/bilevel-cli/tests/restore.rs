@@ -63,9 +63,13 @@ fn noise_is_halved_by_every_prior_and_nothing_but_the_image_is_written() {
     for (prior, weights) in [
         ("wavelet:haar", "coefficient"),
         ("wavelet:haar", "subband"),
+        ("wavelet:haar", "level"),
         ("wavelet:sym4", "scalar"),
+        ("wavelet:sym4", "map:2x3"),
         ("tikhonov", "scalar"),
+        ("tikhonov", "map"),
         ("tv", "scalar"),
+        ("tv", "map:3x2"),
     ] {
         let result = json(
             scratch.path(),
@@ -73,7 +77,7 @@ fn noise_is_halved_by_every_prior_and_nothing_but_the_image_is_written() {
         );
         let left = error(&scratch.path().join("noisy.restored.png"));
         // Less is left by shifts of a transform, and by more than one weight.
-        let bound = if matches!(prior, "tikhonov" | "wavelet:sym4") { 0.8 } else { 0.6 };
+        let bound = if matches!(prior, "tikhonov" | "wavelet:sym4") { 0.85 } else { 0.6 };
         assert!(left < bound * SIGMA, "{prior} {weights}: {left} of {SIGMA}");
         assert_eq!(result["unit"], 255.0);
         let sigma = result["planes"][0]["sigma"].as_f64().unwrap();
@@ -91,6 +95,11 @@ fn a_known_blur_is_undone_as_far_as_the_noise_allows() {
     for more in [
         ["--prior", "tikhonov", "--criterion", "sure"],
         ["--prior", "tikhonov", "--criterion", "gcv"],
+        ["--prior", "tikhonov", "--criterion", "gsure"],
+        ["--prior", "tikhonov", "--weights", "map:3x3"],
+        ["--prior", "wavelet", "--criterion", "gsure"],
+        ["--prior", "wavelet", "--weights", "level"],
+        ["--prior", "wavelet:db2", "--weights", "map:2x2"],
         ["--prior", "tv", "--criterion", "sure"],
     ] {
         let given =
@@ -154,6 +163,92 @@ fn a_weight_learned_from_pairs_is_kept_in_a_file_and_applied() {
 }
 
 #[test]
+fn weights_of_levels_are_learned_from_pairs_and_their_quality_is_told() {
+    let scratch = Scratch::new("restore-levels");
+    for sub in ["clean", "degraded"] {
+        std::fs::create_dir_all(scratch.path().join("pairs").join(sub)).unwrap();
+    }
+    save(&scratch, "pairs/clean/a.npy", phantom(), Depth::F64);
+    save(&scratch, "pairs/degraded/a.npy", noisy(&phantom(), 10), Depth::F64);
+    save(&scratch, "new.npy", noisy(&phantom(), 20), Depth::F64);
+    let learn = ["restore", "new.npy", "--prior", "wavelet:haar", "--weights", "level", "--train", "pairs"];
+    let learned =
+        json(scratch.path(), &[&learn[..], &["--save-model", "levels.json", "--json", "--quiet"]].concat());
+    let model = &learned["learned"];
+    assert_eq!(model["weights"].as_array().unwrap().len(), 4);
+    // The finest details are noise for the most part.
+    let weight = |k: usize| model["weights"][k].as_f64().unwrap();
+    assert!(weight(3) > weight(0), "{model}");
+    let (before, after) = (&model["before"], &model["after"]);
+    assert!(after["psnr"].as_f64().unwrap() > before["psnr"].as_f64().unwrap() + 1.0, "{model}");
+    assert!(after["ssim"].as_f64().unwrap() > before["ssim"].as_f64().unwrap(), "{model}");
+    let once = read_image(scratch.path().join("new.restored.npy")).unwrap();
+    let said = succeed(scratch.path(), &["restore", "new.npy", "--model", "levels.json"]);
+    assert!(said.contains("4 weights, as given"), "{said}");
+    assert_eq!(once, read_image(scratch.path().join("new.restored.npy")).unwrap());
+}
+
+#[test]
+fn images_without_anything_to_restore_are_answered_or_refused_in_a_sentence() {
+    let scratch = Scratch::new("restore-degenerate");
+    let write = |name: &str, height: usize, width: usize, value: f64| {
+        let flat = Image {
+            height,
+            width,
+            planes: vec![vec![value; height * width]],
+            alpha: None,
+            depth: Depth::F64,
+            format: ImageFormat::Npy,
+        };
+        write_image(scratch.path().join(name), &flat).unwrap();
+    };
+    write("pixel.npy", 1, 1, 0.3);
+    write("row.npy", 1, 20, 0.3);
+    write("flat.npy", 20, 20, 0.3);
+    write("zero.npy", 20, 20, 0.0);
+    let mut broken = noisy(&phantom(), 1);
+    broken[77] = f64::NAN;
+    // Only this library's writer refuses NaN; others' do not.
+    let bytes: Vec<u8> = broken.iter().flat_map(|v| v.to_le_bytes()).collect();
+    let header = format!("{{'descr': '<f8', 'fortran_order': False, 'shape': ({SIDE}, {SIDE}), }}");
+    let padded = format!("{header:<117}\n");
+    let mut file = b"\x93NUMPY\x01\x00\x76\x00".to_vec();
+    file.extend(padded.as_bytes());
+    file.extend(bytes);
+    std::fs::write(scratch.path().join("broken.npy"), file).unwrap();
+    let before = names(scratch.path());
+    let said = refused(scratch.path(), &["restore", "broken.npy"]);
+    assert!(said.contains("row 2, column 30") || said.contains("NaN"), "{said}");
+    assert_eq!(names(scratch.path()), before);
+    for name in ["pixel.npy", "row.npy", "flat.npy", "zero.npy"] {
+        for more in [
+            &["--prior", "wavelet"][..],
+            &["--prior", "tikhonov"],
+            &["--prior", "tv"],
+            &["--prior", "tikhonov", "--criterion", "gcv"],
+        ] {
+            for sigma in ["auto", "0.1"] {
+                let given =
+                    [&["restore", name, "--quiet", "--output", "out.npy", "--sigma", sigma], more].concat();
+                let out = common::bilevel(scratch.path(), &given);
+                if out.status.success() {
+                    let restored = read_image(scratch.path().join("out.npy")).unwrap();
+                    let flat = if name == "zero.npy" { 0.0 } else { 0.3 };
+                    let far = restored.planes[0].iter().map(|v| (v - flat).abs()).fold(0.0, f64::max);
+                    assert!(far < 1e-6, "{given:?}: {far}");
+                    std::fs::remove_file(scratch.path().join("out.npy")).unwrap();
+                } else {
+                    let said = String::from_utf8_lossy(&out.stderr).into_owned();
+                    assert_eq!(out.status.code(), Some(2), "{given:?}: {said}");
+                    assert!(said.lines().count() == 1 && said.contains("expected"), "{given:?}: {said}");
+                    assert_eq!(names(scratch.path()), before, "{given:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn the_report_is_one_page_with_its_images_inside() {
     let scratch = Scratch::new("restore-report");
     save(&scratch, "noisy.png", noisy(&phantom(), 1), Depth::U16);
@@ -179,7 +274,7 @@ fn what_cannot_be_done_is_refused_in_a_sentence_and_nothing_is_written() {
     (small.height, small.width) = (2, 2);
     write_image(scratch.path().join("small.png"), &small).unwrap();
     let before = names(scratch.path());
-    let cases: [(&[&str], &str); 15] = [
+    let cases: [(&[&str], &str); 20] = [
         (&["text.png"], "PNG, JPEG, TIFF"),
         (&["missing.png"], "cannot be read"),
         (&["noisy.png", "--output", "out.jpg"], "JPEG"),
@@ -192,7 +287,12 @@ fn what_cannot_be_done_is_refused_in_a_sentence_and_nothing_is_written() {
         (&["noisy.png", "--prior", "wavelet:db99"], "db"),
         (&["noisy.png", "--prior", "tv", "--criterion", "evidence"], "tikhonov"),
         (&["noisy.png", "--prior", "tv", "--weights", "subband"], "scalar"),
-        (&["noisy.png", "--weights", "map"], "scalar"),
+        (&["noisy.png", "--weights", "map:0x3"], "map:RxC"),
+        (&["noisy.png", "--blur", "gaussian:1", "--prior", "tv", "--weights", "map"], "tikhonov"),
+        (&["noisy.png", "--prior", "tikhonov", "--weights", "level"], "wavelets"),
+        (&["noisy.png", "--prior", "tikhonov", "--weights", "map:60x60"], "48x48"),
+        (&["noisy.png", "--prior", "tv", "--weights", "map", "--criterion", "discrepancy"], "gcv"),
+        (&["noisy.png", "--blur", "motion:5:30", "--criterion", "gsure"], "diagonalizes"),
         (&["noisy.png", "--criterion", "supervised"], "--train"),
         (&["noisy.png", "--train", "nowhere"], "clean"),
     ];

@@ -22,6 +22,8 @@ Examples:
       learns the weight from pairs/clean/*.png and pairs/degraded/*.png
   bilevel restore next.png --model disk.json
       applies it
+  bilevel restore moon.png --blur gaussian:2 --prior tikhonov --weights map:6x6 --sigma 3
+      sharpens more where that helps: a smooth map of weights
 ";
 
 #[derive(Debug, Args)]
@@ -72,25 +74,25 @@ pub struct WeightArgs {
     /// [default: wavelet:haar without blur and mask, else tv].
     #[arg(long, value_name = "PRIOR", value_parser = prior)]
     pub prior: Option<Prior>,
-    /// How many weights are chosen: one, one for each subband of the wavelets, one for each coefficient from its neighbourhood; auto takes the
-    /// last where there is noise alone, else one.
+    /// How many weights are chosen: scalar (one), level or subband (one for each of the wavelets'), coefficient (one for each, from its neighbourhood), or
+    /// map or map:RxC (smooth over the image, with R x C nodes, 4x4 unless said); auto takes coefficient where there is noise alone, else scalar.
     #[arg(long, value_name = "WEIGHTS", default_value = "auto", value_parser = weights)]
-    pub weights: WeightsPer,
-    /// What judges a weight: Stein's unbiased risk estimate, generalized cross-validation, evidence (tikhonov), the discrepancy principle, or clean
-    /// images (with --train).
-    #[arg(long, value_name = "CRITERION", value_parser = one_of::<Criterion>(&["sure", "gcv", "evidence", "discrepancy", "supervised"]))]
+    pub weights: Weights,
+    /// What judges a weight: Stein's unbiased risk estimate, its generalization for the part of the image that a blur lets through, generalized
+    /// cross-validation, evidence (tikhonov), the discrepancy principle, or clean images (with --train).
+    #[arg(long, value_name = "CRITERION", value_parser = one_of::<Criterion>(&["sure", "gsure", "gcv", "evidence", "discrepancy", "supervised"]))]
     pub criterion: Option<Criterion>,
     /// A weight that is given, and not chosen.
     #[arg(long, value_name = "VALUE", value_parser = positive, group = "weight")]
     pub lambda: Option<f64>,
-    /// Learn the weight from pairs of images with the same name in DIR/clean and DIR/degraded.
+    /// Learn the weight, or with --weights level, subband or map the weights, from pairs of images with the same name in DIR/clean and DIR/degraded.
     #[arg(long, value_name = "DIR", group = "weight")]
     pub train: Option<PathBuf>,
     /// Write what --train learned into this file.
     #[arg(long, value_name = "FILE", requires = "train")]
     pub save_model: Option<PathBuf>,
-    /// Apply what --save-model wrote: its weight, and its prior, blur and boundary.
-    #[arg(long, value_name = "FILE", group = "weight", conflicts_with_all = ["prior", "criterion", "blur", "boundary"])]
+    /// Apply what --save-model wrote: its weights, and its prior, blur and boundary.
+    #[arg(long, value_name = "FILE", group = "weight", conflicts_with_all = ["prior", "weights", "criterion", "blur", "boundary"])]
     pub model: Option<PathBuf>,
     /// Seed of the probe that counts degrees of freedom.
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -127,13 +129,31 @@ pub fn prior(text: &str) -> Result<Prior, String> {
     }
 }
 
-fn weights(text: &str) -> Result<WeightsPer, String> {
-    match text {
-        "auto" => Ok(WeightsPer::Auto),
-        "scalar" => Ok(WeightsPer::Scalar),
-        "subband" => Ok(WeightsPer::Subband),
-        "coefficient" => Ok(WeightsPer::Coefficient),
-        "level" | "map" => Err("levels and maps of weights are learned from a program (bilevel::inverse::wavelet::WaveletRestoration, bilevel::inverse::WeightMap); expected auto, scalar, subband or coefficient".into()),
-        _ => Err("expected auto, scalar, subband or coefficient".into()),
+/// What has a weight of its own, and the nodes of a map.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Weights {
+    pub per: WeightsPer,
+    /// Rows and columns, where they were given.
+    pub nodes: Option<(usize, usize)>,
+}
+
+fn weights(text: &str) -> Result<Weights, String> {
+    let per = match text.split_once(':').map_or(text, |(name, _)| name) {
+        "auto" => WeightsPer::Auto,
+        "scalar" => WeightsPer::Scalar,
+        "level" => WeightsPer::Level,
+        "subband" => WeightsPer::Subband,
+        "coefficient" => WeightsPer::Coefficient,
+        "map" => WeightsPer::Map,
+        _ => return Err("expected auto, scalar, level, subband, coefficient, map or map:RxC".into()),
+    };
+    let Some((_, size)) = text.split_once(':') else { return Ok(Weights { per, nodes: None }) };
+    let nodes =
+        size.split_once('x').and_then(|(rows, columns)| Some((rows.parse().ok()?, columns.parse().ok()?)));
+    match nodes {
+        Some((rows @ 1..=1000, columns @ 1..=1000)) if per == WeightsPer::Map => {
+            Ok(Weights { per, nodes: Some((rows, columns)) })
+        }
+        _ => Err("expected map:RxC with R rows and C columns of nodes, as in map:8x8".into()),
     }
 }

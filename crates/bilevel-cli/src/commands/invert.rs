@@ -180,7 +180,7 @@ fn rules(all: &Consensus) -> String {
 fn of_sinogram(args: &InvertArgs, path: &Path) -> anyhow::Result<Answer> {
     if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("h5") || e.eq_ignore_ascii_case("hdf5")) {
         bail!(
-            "{}: HDF5 is not read; expected a NumPy array: numpy.save(\"sinogram.npy\", dataset[:])",
+            "{0}: HDF5 is not read; expected a NumPy array, which this makes (with the dataset's name in place of NAME): python -c \"import h5py, numpy; numpy.save('sinogram.npy', h5py.File('{0}')['NAME'][:])\"",
             path.display()
         );
     }

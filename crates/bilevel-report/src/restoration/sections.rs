@@ -1,6 +1,7 @@
 //! The parts of the page.
 
-use bilevel::inverse::restore::PlaneRecord;
+use bilevel::inverse::WeightMap;
+use bilevel::inverse::restore::{MapOfWeights, PlaneRecord};
 use maud::{Markup, html};
 
 use super::RestorationPage;
@@ -48,6 +49,10 @@ pub(super) fn headline(page: &RestorationPage<'_>) -> Markup {
                 @if let Some(sigma) = sigma { (tile("noise", significant(sigma * page.unit, 3), units(page, "standard deviation"))) }
                 @match lambda {
                     Some(lambda) => (tile("λ", number(lambda), format!("prior {}", settings.prior.name()))),
+                    None if records(page).iter().any(|r| r.choice.map.is_some()) => {
+                        @let (rows, columns) = settings.nodes;
+                        (tile("weights", format!("{rows} × {columns}"), "nodes of a smooth map over the image".into()))
+                    }
                     None => (tile("subbands", count(records(page).iter().map(|r| r.choice.subbands.len()).sum()), "each with a weight of its own".into())),
                 }
                 @if let Some(error) = error {
@@ -76,9 +81,10 @@ fn sentence(page: &RestorationPage<'_>) -> String {
         blur => format!("the blur {blur} and noise"),
     };
     let by = match (page.learned_from, settings.lambda) {
-        (Some(1), _) => "with a weight that one pair of images taught".to_string(),
-        (Some(n), _) => format!("with a weight that {n} pairs of images taught"),
+        (Some(1), _) => "with weights that one pair of images taught".to_string(),
+        (Some(n), _) => format!("with weights that {n} pairs of images taught"),
         (None, Some(_)) => "with a weight that was given".into(),
+        (None, None) if !settings.given.is_empty() => "with weights that were given".into(),
         (None, None) => format!("with weights that minimize {}", criterion_name(settings.criterion.name())),
     };
     format!("bilevel removed {blur} from {}, {by}", name(&page.name))
@@ -87,6 +93,7 @@ fn sentence(page: &RestorationPage<'_>) -> String {
 fn criterion_name(name: &str) -> &'static str {
     match name {
         "sure" => "Stein's unbiased risk estimate",
+        "gsure" => "the generalized unbiased risk estimate",
         "gcv" => "generalized cross-validation",
         "evidence" => "the negative log evidence",
         "discrepancy" => "the discrepancy from the noise level",
@@ -135,9 +142,10 @@ pub(super) fn choice(page: &RestorationPage<'_>) -> Markup {
                 @for (k, record) in records(page).iter().enumerate() {
                     @if !record.choice.rules.is_empty() { (rules(page, record, k)) }
                     @if !record.choice.subbands.is_empty() { (subbands(page, record, k)) }
+                    @if let Some(map) = &record.choice.map { (weight_map(page, map, k)) }
                 }
             }
-            @if page.learned_curve.is_empty() && records(page).iter().all(|r| r.choice.curve.is_empty() && r.choice.subbands.is_empty()) { p class="lead" { "The weight was given; nothing was chosen." } }
+            @if page.learned_curve.is_empty() && records(page).iter().all(|r| r.choice.curve.is_empty() && r.choice.subbands.is_empty() && r.choice.map.is_none()) { p class="lead" { "The weight was given; nothing was chosen." } }
         }
     }
 }
@@ -162,14 +170,17 @@ fn learned(page: &RestorationPage<'_>) -> Markup {
 
 fn curve(page: &RestorationPage<'_>, record: &PlaneRecord, k: usize) -> Markup {
     let choice = &record.choice;
-    let (Some(lambda), Some(value)) = (choice.lambda, choice.value) else { return html! {} };
+    let lowest = choice.curve.iter().copied().min_by(|a, b| a.1.total_cmp(&b.1));
+    let Some((lambda, value)) = choice.lambda.zip(choice.value).or(lowest) else { return html! {} };
     let criterion = page.restoration.settings.criterion.name();
     let plane = plane_name(page, k);
     let of = if plane.is_empty() { String::new() } else { format!(" ({plane})") };
-    let finding = format!("{criterion} is smallest at λ = {}{of}", number(lambda));
-    let note = match choice.degrees_of_freedom {
-        Some(df) => format!("Degrees of freedom: {}.", number(df)),
-        None => String::new(),
+    let one = if choice.lambda.is_none() { " of one weight for all" } else { "" };
+    let finding = format!("{criterion}{one} is smallest at λ = {}{of}", number(lambda));
+    let note = match (choice.degrees_of_freedom, choice.value.filter(|_| choice.lambda.is_none())) {
+        (Some(df), _) => format!("Degrees of freedom: {}.", number(df)),
+        (None, Some(several)) => format!("With several weights it is {}.", number(several)),
+        (None, None) => String::new(),
     };
     let agreed = choice.consensus.as_ref().map(|(lambda, _)| *lambda);
     drawn(&finding, &choice.curve, (lambda, value), agreed, criterion, &note)
@@ -230,6 +241,7 @@ fn subbands(page: &RestorationPage<'_>, record: &PlaneRecord, k: usize) -> Marku
                             (what)
                             @match what.as_str() {
                                 "kept" => {},
+                                "λ" => { " = " (number(*value)) },
                                 "soft threshold" => { " at " (significant(value * page.unit, 3)) },
                                 _ if value.is_finite() => { ", factor " (significant(*value, 3)) },
                                 _ => { ": removed" },
@@ -240,6 +252,25 @@ fn subbands(page: &RestorationPage<'_>, record: &PlaneRecord, k: usize) -> Marku
             }
         }
         p class="note" { "Thresholds are in the units of the image; a factor c shrinks a coefficient by 1 − cσ²/S, S being the mean square around it." }
+    }
+}
+
+/// ln λ over the image.
+fn weight_map(page: &RestorationPage<'_>, map: &MapOfWeights, k: usize) -> Markup {
+    let (low, high) = map.weights.iter().fold((f64::INFINITY, 0.0_f64), |(a, b), w| (a.min(*w), b.max(*w)));
+    let finding = format!("λ goes from {} to {} over the image", number(low), number(high));
+    let pixels = WeightMap::bilinear(page.shape, map.nodes).map(|spread| spread.expand(&map.weights));
+    let logarithms: Vec<f64> = pixels.unwrap_or_default().iter().map(|w| w.ln()).collect();
+    let Some(uri) = data_uri(&[logarithms.as_slice()], page.shape, (low.ln(), high.ln())) else {
+        return explanation(&finding, "The map could not be encoded.");
+    };
+    let plane = plane_name(page, k);
+    html! {
+        figure class="picture" {
+            figcaption { h3 { (finding) @if !plane.is_empty() { " (" (plane) ")" } } }
+            img src=(uri) alt="map of weights";
+            p class="note" { "Black is the smallest weight (least smoothed), white the largest, on a log scale." }
+        }
     }
 }
 

@@ -1,10 +1,12 @@
 //! Criteria: what the upper level measures at a lower-level solution, through its linear predictor.
 
 mod multinomial_loss;
+mod similarity;
 mod supervised;
 mod validation_loss;
 
 pub use multinomial_loss::MultinomialLoss;
+pub use similarity::ImageQuality;
 pub use supervised::SupervisedError;
 pub use validation_loss::ValidationLoss;
 

@@ -123,13 +123,12 @@ pub fn read_model(path: &Path) -> anyhow::Result<LearnedModel> {
     let model: LearnedModel = serde_json::from_str(&text).with_context(|| {
         format!("{}: not a model of `bilevel restore`; expected what --save-model writes", path.display())
     })?;
-    if model.schema != SCHEMA || !(model.lambda > 0.0 && model.lambda.is_finite()) {
-        bail!(
-            "{}: layout {} and λ = {}; expected layout {SCHEMA} and a positive λ",
-            path.display(),
-            model.schema,
-            model.lambda
-        );
+    let weights = model.weights.iter().chain([&model.lambda]);
+    if let Some(wrong) = weights.copied().find(|l| !(*l > 0.0 && l.is_finite())) {
+        bail!("{}: a weight of {wrong}; expected finite weights above 0", path.display());
+    }
+    if model.schema != SCHEMA {
+        bail!("{}: layout {}; expected layout {SCHEMA}", path.display(), model.schema);
     }
     Ok(model)
 }

@@ -100,7 +100,7 @@ fn settings(args: &RestoreArgs, image: &Image) -> anyhow::Result<RestoreSettings
         (None, None) => Prior::TotalVariation,
     };
     let defaults = RestoreSettings::default();
-    Ok(RestoreSettings {
+    let mut settings = RestoreSettings {
         blur,
         boundary: degradation.boundary.or(model.as_ref().map(|m| m.boundary)).unwrap_or(defaults.boundary),
         sigma: match degradation.sigma {
@@ -108,11 +108,17 @@ fn settings(args: &RestoreArgs, image: &Image) -> anyhow::Result<RestoreSettings
             Sigma::Given(sigma) => Some(sigma / image.depth.unit()),
         },
         prior,
-        weights: weights.weights,
+        weights: weights.weights.per,
         criterion: weights.criterion.unwrap_or(defaults.criterion),
-        lambda: weights.lambda.or(model.map(|m| m.lambda)),
+        lambda: weights.lambda,
+        given: Vec::new(),
+        nodes: weights.weights.nodes.unwrap_or(defaults.nodes),
         seed: weights.seed,
-    })
+    };
+    if let Some(model) = &model {
+        model.apply_to(&mut settings);
+    }
+    Ok(settings)
 }
 
 fn degraded(args: &RestoreArgs, image: &Image) -> anyhow::Result<Degraded> {
@@ -123,7 +129,7 @@ fn degraded(args: &RestoreArgs, image: &Image) -> anyhow::Result<Degraded> {
     }
 }
 
-/// What examples teach, where there are some; the weight goes into the settings.
+/// What examples teach, where there are some; the weights go into the settings.
 fn taught(
     args: &RestoreArgs,
     image: &Image,
@@ -135,7 +141,7 @@ fn taught(
     progress.learning(pairs.len());
     let model = learn(&pairs, settings, progress)?;
     progress.restoring();
-    settings.lambda = Some(model.lambda);
+    model.apply_to(settings);
     Ok(Some(model))
 }
 

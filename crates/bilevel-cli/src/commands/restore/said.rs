@@ -3,7 +3,8 @@
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
-use bilevel::inverse::restore::Watch;
+use bilevel::criterion::ImageQuality;
+use bilevel::inverse::restore::{Watch, WeightsPer};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 
@@ -103,6 +104,9 @@ pub fn for_people(args: &RestoreArgs, done: &Done) -> String {
         ("chosen", chosen(done)),
         ("residual", residual(done)),
     ];
+    if let Some(model) = &done.model {
+        lines.insert(3, ("examples", quality(&model.before, &model.after)));
+    }
     let estimates: Option<Vec<f64>> = restoration.records.iter().map(|r| r.choice.estimated_error).collect();
     if let Some(errors) = estimates.filter(|_| blur == "none") {
         let mean = (errors.iter().sum::<f64>() / errors.len().max(1) as f64).max(0.0);
@@ -151,28 +155,53 @@ fn chosen(done: &Done) -> String {
     let lambdas: Vec<String> =
         done.restoration.records.iter().filter_map(|r| r.choice.lambda).map(number).collect();
     match (&done.model, settings.lambda.is_some()) {
-        (Some(model), _) => format!(
-            "λ = {} from {}; mean squared error there {}, which it minimizes",
-            number(model.lambda),
-            counted(model.n_pairs, "pair"),
-            number(model.mean_squared_error)
-        ),
+        (Some(model), _) => {
+            let what = match model.weights.len() {
+                0 => format!("λ = {}", number(model.lambda)),
+                n => format!("{} ({})", counted(n, "weight"), model.weights_per.name()),
+            };
+            format!("{what} from {}", counted(model.n_pairs, "pair"))
+        }
+        (None, _) if !settings.given.is_empty() => {
+            format!("{}, as given", counted(settings.given.len(), "weight"))
+        }
+        (None, false) if settings.weights != WeightsPer::Scalar && tried(done) > 0 => {
+            let weights: usize = done
+                .restoration
+                .records
+                .iter()
+                .map(|r| r.choice.map.as_ref().map_or(r.choice.subbands.len(), |map| map.weights.len()))
+                .sum();
+            let from = format!("from the best of {} tried for one", counted(tried(done), "value"));
+            format!("{} by {}, {from}", counted(weights, "weight"), settings.criterion.name())
+        }
         (None, true) => format!("λ = {}, as given", lambdas.join(", ")),
         (None, false) if lambdas.is_empty() => format!(
             "{} by {}, without a search",
             counted(done.restoration.records.iter().map(|r| r.choice.subbands.len()).sum(), "subband"),
             settings.criterion.name()
         ),
-        (None, false) => {
-            let tried: usize = done.restoration.records.iter().map(|r| r.choice.curve.len()).sum();
-            format!(
-                "λ = {} by {}, {} tried",
-                lambdas.join(", "),
-                settings.criterion.name(),
-                counted(tried, "value")
-            )
-        }
+        (None, false) => format!(
+            "λ = {} by {}, {} tried",
+            lambdas.join(", "),
+            settings.criterion.name(),
+            counted(tried(done), "value")
+        ),
     }
+}
+
+/// Weights that were tried one at a time, over all planes.
+fn tried(done: &Done) -> usize {
+    done.restoration.records.iter().map(|r| r.choice.curve.len()).sum()
+}
+
+/// `24.1 to 27.3 dB, SSIM 0.71 to 0.84`: the examples before and after.
+fn quality(before: &ImageQuality, after: &ImageQuality) -> String {
+    let similarity = match (before.ssim, after.ssim) {
+        (Some(before), Some(after)) => format!(", SSIM {before:.3} to {after:.3}"),
+        _ => String::new(),
+    };
+    format!("PSNR {:.2} to {:.2} dB{similarity}; the weights were chosen for them", before.psnr, after.psnr)
 }
 
 fn residual(done: &Done) -> String {
@@ -205,6 +234,7 @@ pub fn for_programs(args: &RestoreArgs, done: &Done) -> Value {
                 "rules": choice.rules.iter().map(|(name, lambda)| json!({"rule": name, "lambda": lambda})).collect::<Vec<_>>(),
                 "consensus": choice.consensus.as_ref().map(|(lambda, agreement)| json!({"lambda": lambda, "agreement": agreement})),
                 "subbands": choice.subbands.iter().map(|(name, what, value)| json!({"name": name, "what": what, "value": value})).collect::<Vec<_>>(),
+                "map": choice.map.as_ref().map(|map| json!({"nodes": map.nodes, "weights": map.weights})),
                 "residual_deviation": record.residual_deviation,
                 "white_fraction": record.whiteness.within,
                 "warnings": choice.warnings,

@@ -1,11 +1,13 @@
-//! One weight learned from pairs of clean and degraded images: the smallest mean squared error over all of them.
+//! Weights learned from pairs of clean and degraded images: the smallest mean squared error over all of them, with one weight, or with several from there.
 
 use super::Watch;
-use super::model::LearnedModel;
+use super::model::{Learned, LearnedModel};
 use super::prior::with_solver;
 use super::problem::{Degraded, Plane};
 use super::settings::{Criterion, RestoreSettings, WeightsPer};
+use super::several;
 use super::weight::minimize;
+use crate::criterion::ImageQuality;
 use crate::{Error, Result};
 
 /// An image as it was measured, and as it is in truth.
@@ -19,18 +21,15 @@ pub struct Pair {
     pub clean: Vec<Vec<f64>>,
 }
 
-/// The weight with the smallest mean squared error over the pairs, for images that were degraded in the same way.
+/// The weight, or the weights, with the smallest mean squared error over the pairs, for images that were degraded in the same way.
 ///
 /// # Errors
-/// [`Error::InvalidData`] for no pairs, or pairs that do not fit each other; [`Error::InvalidSetting`] for several weights or as [`super::restore`];
+/// [`Error::InvalidData`] for no pairs, or pairs that do not fit each other; [`Error::InvalidSetting`] as [`super::restore`];
 /// [`Error::Cancelled`] if the watcher says so.
 pub fn learn(pairs: &[Pair], settings: &RestoreSettings, watch: &mut dyn Watch) -> Result<LearnedModel> {
     let Some(first) = pairs.first() else {
         return Err(Error::data("examples", "no pair of images", "at least one clean and degraded image"));
     };
-    if !matches!(settings.weights, WeightsPer::Auto | WeightsPer::Scalar) {
-        return Err(Error::setting("weights", settings.weights.name(), "scalar: examples teach one weight"));
-    }
     for pair in pairs {
         let sizes = |planes: &[Vec<f64>]| planes.iter().map(Vec::len).collect::<Vec<_>>();
         if sizes(&pair.clean) != sizes(&pair.degraded.planes) {
@@ -42,8 +41,12 @@ pub fn learn(pairs: &[Pair], settings: &RestoreSettings, watch: &mut dyn Watch) 
             ));
         }
     }
-    let settings =
-        RestoreSettings { weights: WeightsPer::Scalar, criterion: Criterion::Supervised, ..settings.clone() };
+    let settings = RestoreSettings {
+        criterion: Criterion::Supervised,
+        lambda: None,
+        given: Vec::new(),
+        ..settings.clone()
+    };
     let completed = settings.completed(&first.degraded)?;
     let examples = examples(pairs, &completed)?;
     let mut tried = 0;
@@ -61,7 +64,52 @@ pub fn learn(pairs: &[Pair], settings: &RestoreSettings, watch: &mut dyn Watch) 
         tried += 1;
         if watch.on_weight(1, tried, lambda, mean) { Ok(mean) } else { Err(Error::Cancelled) }
     })?;
-    Ok(LearnedModel::new(&completed, found.lambda, found.value, pairs.len(), found.curve))
+    let mut weights = Vec::new();
+    let mut error = found.value;
+    if completed.weights != WeightsPer::Scalar {
+        let pairs: Vec<_> = examples.iter().map(|(plane, clean, _)| (plane, clean.as_slice())).collect();
+        let several = several::learned(&pairs, &completed, found.lambda, &mut |mean, value| {
+            tried += 1;
+            if watch.on_weight(1, tried, mean, value) { Ok(()) } else { Err(Error::Cancelled) }
+        })?;
+        (weights, error) = (several.weights, several.value);
+    }
+    let (before, after) = qualities(&examples, &completed, found.lambda, &weights)?;
+    let learned = Learned {
+        lambda: found.lambda,
+        weights,
+        mean_squared_error: error,
+        before,
+        after,
+        n_pairs: pairs.len(),
+    };
+    Ok(LearnedModel::new(&completed, learned, found.curve))
+}
+
+/// How near the examples are to the truth, as they were measured and as they are restored: means over all planes. Measured images with pixels that were not
+/// seen are judged as they are.
+fn qualities(
+    examples: &[(Plane<'_>, &Vec<f64>, f64)],
+    settings: &RestoreSettings,
+    lambda: f64,
+    weights: &[f64],
+) -> Result<(ImageQuality, ImageQuality)> {
+    let values = || examples.iter().flat_map(|(_, clean, _)| clean.iter());
+    let (low, high) = values().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| (a.min(*v), b.max(*v)));
+    // White is 1 for images of integers; others have the range that they have.
+    let range = if low >= 0.0 && high <= 1.0 { 1.0 } else { (high - low).max(f64::MIN_POSITIVE) };
+    let (mut before, mut after) = (Vec::new(), Vec::new());
+    for (plane, clean, sigma) in examples {
+        let image = if weights.is_empty() {
+            with_solver(plane, settings, Some(*sigma), &mut |solver| solver.image(&plane.data, lambda))?
+        } else {
+            several::at(plane, settings, weights)?
+        };
+        before.push(ImageQuality::of(plane.shape, plane.pixels, clean, range)?);
+        after.push(ImageQuality::of(plane.shape, &image, clean, range)?);
+    }
+    let none = || Error::data("examples", "no pair of images", "at least one clean and degraded image");
+    Ok((ImageQuality::mean(&before).ok_or_else(none)?, ImageQuality::mean(&after).ok_or_else(none)?))
 }
 
 /// Every plane with its truth and its noise.

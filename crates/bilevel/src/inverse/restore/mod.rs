@@ -5,11 +5,14 @@
 //!
 //! | prior | without blur and mask | with |
 //! |---|---|---|
-//! | Tikhonov, ‖∇x‖² | exact in a cosine or Fourier basis, all criteria | the same where the blur is diagonal there; else conjugate gradients and a probe |
-//! | wavelets | SURE in every subband, no search | one weight, FISTA and a probe |
-//! | total variation | one weight and a probe | one weight, alternating directions and a probe |
+//! | Tikhonov, ‖∇x‖² | exact in a cosine or Fourier basis, all criteria; a map and a probe | the same where the blur is diagonal there; else conjugate gradients and a probe |
+//! | wavelets | SURE in every level, subband or neighbourhood, no search; a map and a probe | one weight, one for each level or subband, or a map; FISTA and a probe |
+//! | total variation | one weight or a map, and a probe | one weight, alternating directions and a probe |
 //!
-//! "A probe" is the Monte Carlo estimate of the degrees of freedom, δᵀ(Ax(b + εδ) − Ax(b))/ε with one fixed normal δ.
+//! Wavelets behind a blur are restored in a few shifts of their basis at the weight that was chosen in one, and averaged (`shifts.rs`).
+//!
+//! "A probe" is the Monte Carlo estimate of the degrees of freedom, δᵀ(Ax(b + εδ) − Ax(b))/ε with one fixed normal δ. Several weights are moved at once, by the
+//! gradient through both solutions, from the best single one (`several.rs`).
 //!
 //! # Example
 //! ```
@@ -29,11 +32,15 @@
 mod learned;
 mod model;
 mod prior;
+mod probe;
 mod problem;
 mod settings;
+mod several;
+mod shifts;
 mod spectral;
 mod wavelet;
 mod weight;
+mod weighted_gradient;
 mod whiteness;
 
 use std::time::Instant;
@@ -45,7 +52,7 @@ pub use model::{LearnedModel, SCHEMA};
 pub use problem::{Degraded, estimate_sigma};
 pub use settings::{Blur, Criterion, Prior, RestoreSettings, WeightsPer};
 pub use spectral::SpectralTikhonov;
-pub use weight::WeightChoice;
+pub use weight::{MapOfWeights, WeightChoice};
 pub use whiteness::Whiteness;
 
 use problem::Plane;
@@ -128,8 +135,8 @@ fn restore_plane(
         return Ok((image, choice, sigma));
     }
     let (image, choice) = match settings.lambda {
-        Some(lambda) => prior::at(plane, settings, lambda)?,
-        None => prior::chosen(plane, settings, sigma, &mut |tried, lambda, value| {
+        lambda if lambda.is_some() || !settings.given.is_empty() => prior::at(plane, settings, lambda)?,
+        _ => prior::chosen(plane, settings, sigma, &mut |tried, lambda, value| {
             if watch.on_weight(index + 1, tried, lambda, value) { Ok(()) } else { Err(Error::Cancelled) }
         })?,
     };

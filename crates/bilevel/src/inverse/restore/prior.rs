@@ -1,12 +1,15 @@
 //! One weight by each prior: the solver that fits the blur, and the search that fits the solver.
 
+use super::probe::Probe;
 use super::problem::Plane;
-use super::settings::{Criterion, Prior, RestoreSettings};
+use super::settings::{Criterion, Prior, RestoreSettings, WeightsPer};
+use super::several;
+use super::shifts::{ForEach, SHIFTS, mean, shifted, shifted_back};
 use super::spectral::SpectralTikhonov;
-use super::weight::{PlaneSolver, Solved, WeightChoice, choose};
+use super::weight::{MapOfWeights, PlaneSolver, WeightChoice, choose};
 use crate::inverse::choice::{Agreement, Rule, SpectralProblem, choose as choose_exactly, consensus};
 use crate::inverse::krylov::{TermsSettings, TikhonovTerms};
-use crate::inverse::wavelet::{WaveletFrame, WaveletRestoration, WeightPer};
+use crate::inverse::wavelet::{WaveletRestoration, WeightPer};
 use crate::inverse::{ConjugateGradients, Deblurred, NormalSolver, TotalVariation, TvDeblurring};
 use crate::lower::{Hyperparameters, LowerLevel, Solution};
 use crate::operator::wavelet::{Extension, Wavelet, WaveletTransform};
@@ -19,19 +22,69 @@ const GAP: f64 = 1e-5;
 /// Levels of the wavelet transform, fewer where the image is small.
 pub(super) const LEVELS: usize = 4;
 
-/// The image at a given weight.
+/// The image at a given weight, or at several.
 pub(super) fn at(
     plane: &Plane<'_>,
     settings: &RestoreSettings,
-    lambda: f64,
+    lambda: Option<f64>,
 ) -> Result<(Vec<f64>, WeightChoice)> {
+    let Some(lambda) = lambda.filter(|_| settings.given.is_empty()) else {
+        let image = several::at(plane, settings, &settings.given)?;
+        return Ok((image, described(plane, settings, &settings.given)?));
+    };
     let choice = WeightChoice { lambda: Some(lambda), ..WeightChoice::default() };
     with_solver(plane, settings, None, &mut |solver| solver.image(&plane.data, lambda))
         .map(|image| (image, choice))
 }
 
-/// The image at the weight that the criterion chooses.
+/// The image at the weight, or the weights, that the criterion chooses.
 pub(super) fn chosen(
+    plane: &Plane<'_>,
+    settings: &RestoreSettings,
+    sigma: Option<f64>,
+    told: &mut dyn FnMut(usize, f64, f64) -> Result<()>,
+) -> Result<(Vec<f64>, WeightChoice)> {
+    if settings.criterion == Criterion::Supervised {
+        return Err(Error::setting(
+            "criterion",
+            "supervised without examples",
+            "pairs of clean and degraded images",
+        ));
+    }
+    let one = one_weight(plane, settings, sigma, told)?;
+    let (WeightsPer::Level | WeightsPer::Subband | WeightsPer::Map, Some(lambda)) =
+        (settings.weights, one.1.lambda)
+    else {
+        return Ok(one);
+    };
+    let probe = Probe::new(&plane.operator, &plane.data, sigma, settings.criterion, settings.seed)?;
+    let mut tried = one.1.curve.len();
+    let found = several::chosen(plane, settings, &probe, lambda, &mut |mean, value| {
+        tried += 1;
+        told(tried, mean, value)
+    })?;
+    let choice = WeightChoice {
+        value: Some(found.value),
+        estimated_error: probe.estimates_an_error().then_some(found.value),
+        curve: one.1.curve,
+        warnings: one.1.warnings,
+        ..described(plane, settings, &found.weights)?
+    };
+    Ok((several::at(plane, settings, &found.weights)?, choice))
+}
+
+/// Several weights, each with its name or its place.
+fn described(plane: &Plane<'_>, settings: &RestoreSettings, weights: &[f64]) -> Result<WeightChoice> {
+    let names = several::names(plane, settings)?;
+    let map = (settings.weights == WeightsPer::Map)
+        .then(|| MapOfWeights { nodes: settings.nodes, weights: weights.to_vec() });
+    let subbands =
+        names.into_iter().zip(weights).map(|(name, weight)| (name, "λ".to_string(), *weight)).collect();
+    Ok(WeightChoice { subbands, map, ..WeightChoice::default() })
+}
+
+/// The image at the one weight that the criterion chooses.
+fn one_weight(
     plane: &Plane<'_>,
     settings: &RestoreSettings,
     sigma: Option<f64>,
@@ -47,20 +100,11 @@ pub(super) fn chosen(
         let expected = "sure, gcv or discrepancy: evidence needs a blur that a Fourier or cosine transform diagonalizes (periodic, or symmetric with a reflective boundary) and no mask";
         return Err(Error::setting("criterion", "evidence", expected));
     }
-    if settings.criterion == Criterion::Supervised {
-        return Err(Error::setting(
-            "criterion",
-            "supervised without examples",
-            "pairs of clean and degraded images",
-        ));
-    }
-    let (criterion, seed) = (settings.criterion, settings.seed);
-    with_solver(plane, settings, sigma, &mut |solver| {
-        solver.search(&plane.data, sigma, (criterion, seed), told)
-    })
+    let probe = Probe::new(&plane.operator, &plane.data, sigma, settings.criterion, settings.seed)?;
+    with_solver(plane, settings, sigma, &mut |solver| solver.search(&probe, told))
 }
 
-fn gradient(plane: &Plane<'_>, settings: &RestoreSettings) -> Result<Gradient> {
+pub(super) fn gradient(plane: &Plane<'_>, settings: &RestoreSettings) -> Result<Gradient> {
     Gradient::new(&[plane.shape.0, plane.shape.1], settings.boundary)
 }
 
@@ -99,16 +143,15 @@ pub(super) trait AnySolver {
     fn range(&self) -> (f64, f64);
     fn search(
         &self,
-        data: &[f64],
-        sigma: Option<f64>,
-        criterion: (Criterion, u64),
+        probe: &Probe<'_>,
         told: &mut dyn FnMut(usize, f64, f64) -> Result<()>,
     ) -> Result<(Vec<f64>, WeightChoice)>;
 }
 
 impl<S: PlaneSolver> AnySolver for S {
     fn image(&self, data: &[f64], lambda: f64) -> Result<Vec<f64>> {
-        self.solve(data, lambda, None).map(|solved| solved.image)
+        let (images, _) = self.solve(&[data], lambda, None)?;
+        self.finished(data, lambda, images.into_iter().next().unwrap_or_default())
     }
 
     fn range(&self) -> (f64, f64) {
@@ -117,12 +160,10 @@ impl<S: PlaneSolver> AnySolver for S {
 
     fn search(
         &self,
-        data: &[f64],
-        sigma: Option<f64>,
-        criterion: (Criterion, u64),
+        probe: &Probe<'_>,
         told: &mut dyn FnMut(usize, f64, f64) -> Result<()>,
     ) -> Result<(Vec<f64>, WeightChoice)> {
-        choose(self, data, sigma, criterion, told)
+        choose(self, probe, told)
     }
 }
 
@@ -138,14 +179,13 @@ pub(super) fn with_solver<T>(
         Prior::Tikhonov => {
             let gradient = gradient(plane, settings)?;
             match SpectralTikhonov::new(&plane.operator, &gradient, &plane.data)? {
-                Some(problem) => work(&Spectral { problem, operator: &plane.operator }),
+                Some(problem) => work(&Spectral(problem)),
                 None => work(&ByGradients { operator: &plane.operator, gradient }),
             }
         }
         Prior::Wavelet(wavelet) => {
-            let frame = frame(wavelet, plane.shape)?.into();
             let factors = if plane.blur.is_none() { (0.05, 30.0) } else { (1e-3, 10.0) };
-            work(&ByWavelets { plane, frame, range: (factors.0 * noise, factors.1 * noise) })
+            work(&ByWavelets::new(plane, wavelet, (factors.0 * noise, factors.1 * noise))?)
         }
         Prior::TotalVariation => {
             let factors = if plane.blur.is_none() { (0.03, 10.0) } else { (1e-3, 3.0) };
@@ -162,7 +202,7 @@ pub(super) fn with_solver<T>(
 }
 
 /// The orthogonal transform of a plane: one weight is then exact in one step without a blur, and no frame slows it down with one.
-fn frame(wavelet: Wavelet, shape: (usize, usize)) -> Result<WaveletTransform> {
+pub(super) fn frame(wavelet: Wavelet, shape: (usize, usize)) -> Result<WaveletTransform> {
     let levels = LEVELS.min(shape.0.min(shape.1).ilog2().max(1) as usize);
     WaveletTransform::image(wavelet, [shape.0, shape.1], levels, Extension::Periodic)
 }
@@ -173,19 +213,25 @@ fn deviation(data: &[f64]) -> f64 {
     (data.iter().map(|b| (b - mean).powi(2)).sum::<f64>() / n).sqrt()
 }
 
-/// Tikhonov by transforms.
-struct Spectral<'a> {
-    problem: SpectralTikhonov,
-    operator: &'a dyn LinearOperator,
+/// The images of all data, each from its own start.
+fn each<S>(
+    data: &[&[f64]],
+    start: Option<&Vec<S>>,
+    mut solve: impl FnMut(&[f64], Option<&S>) -> Result<(Vec<f64>, S)>,
+) -> Result<(Vec<Vec<f64>>, Vec<S>)> {
+    let with = |(k, b): (usize, &&[f64])| solve(b, start.and_then(|start| start.get(k)));
+    data.iter().enumerate().map(with).collect()
 }
 
-impl PlaneSolver for Spectral<'_> {
+/// Tikhonov by transforms.
+struct Spectral(SpectralTikhonov);
+
+impl PlaneSolver for Spectral {
     type State = ();
 
-    fn solve(&self, data: &[f64], lambda: f64, _start: Option<&()>) -> Result<Solved<()>> {
-        let image = self.problem.solve_for(data, lambda)?;
-        let fitted = self.operator.apply(&image)?;
-        Ok(Solved { image, fitted, state: () })
+    fn solve(&self, data: &[&[f64]], lambda: f64, _start: Option<&()>) -> Result<(Vec<Vec<f64>>, ())> {
+        let images: Result<_> = data.iter().map(|b| self.0.solve_for(b, lambda)).collect();
+        Ok((images?, ()))
     }
 
     fn range(&self) -> (f64, f64) {
@@ -200,14 +246,20 @@ struct ByGradients<'a> {
 }
 
 impl PlaneSolver for ByGradients<'_> {
-    type State = Vec<f64>;
+    type State = Vec<Vec<f64>>;
 
-    fn solve(&self, data: &[f64], lambda: f64, start: Option<&Vec<f64>>) -> Result<Solved<Vec<f64>>> {
-        let settings = TermsSettings { tolerance: 1e-6, ..TermsSettings::default() };
-        let terms = TikhonovTerms::new(self.operator, data, vec![&self.gradient], settings)?;
-        let image = terms.solve(&[lambda], start.map(Vec::as_slice))?.x;
-        let fitted = self.operator.apply(&image)?;
-        Ok(Solved { fitted, state: image.clone(), image })
+    fn solve(
+        &self,
+        data: &[&[f64]],
+        lambda: f64,
+        start: Option<&Self::State>,
+    ) -> Result<(Vec<Vec<f64>>, Self::State)> {
+        each(data, start, |b, start| {
+            let settings = TermsSettings { tolerance: 1e-6, ..TermsSettings::default() };
+            let terms = TikhonovTerms::new(self.operator, b, vec![&self.gradient], settings)?;
+            let image = terms.solve(&[lambda], start.map(Vec::as_slice))?.x;
+            Ok((image.clone(), image))
+        })
     }
 
     fn range(&self) -> (f64, f64) {
@@ -215,32 +267,82 @@ impl PlaneSolver for ByGradients<'_> {
     }
 }
 
-/// Σ λ|y| over the details of an orthogonal wavelet transform.
+/// Σ λ|y| over the details of a wavelet transform.
 struct ByWavelets<'a> {
     plane: &'a Plane<'a>,
-    frame: WaveletFrame,
+    transform: WaveletTransform,
+    /// ‖RW‖², where there is an R.
+    curvature: f64,
     range: (f64, f64),
+}
+
+impl<'a> ByWavelets<'a> {
+    fn new(plane: &'a Plane<'a>, wavelet: Wavelet, range: (f64, f64)) -> Result<Self> {
+        let transform = frame(wavelet, plane.shape)?;
+        let curvature = match plane.is_plain() {
+            true => 1.0,
+            false => {
+                WaveletRestoration::new(&plane.operator, transform.clone(), &plane.data, WeightPer::Image)?
+                    .curvature()
+            }
+        };
+        Ok(Self { plane, transform, curvature, range })
+    }
+}
+
+impl ByWavelets<'_> {
+    /// In a shifted basis.
+    fn problem(&self, data: &[&[f64]], shift: (usize, usize)) -> Result<WaveletRestoration<'_>> {
+        let (frame, together) = (self.transform.clone().planes(data.len()), data.concat());
+        if self.plane.is_plain() {
+            return WaveletRestoration::denoising(frame, &together, WeightPer::Image);
+        }
+        let operator =
+            ForEach { operator: &self.plane.operator, shape: self.plane.shape, shift, count: data.len() };
+        WaveletRestoration::with_curvature(operator, frame, &together, WeightPer::Image, self.curvature)
+    }
+}
+
+/// One λ, and how exactly.
+fn at_one(lambda: f64) -> (Hyperparameters, Accuracy) {
+    let accuracy = Accuracy { relative_gap: GAP, ..Accuracy::TIGHT };
+    (Hyperparameters { lambda: vec![lambda], ridge: 0.0 }, accuracy)
 }
 
 impl PlaneSolver for ByWavelets<'_> {
     type State = Solution;
 
-    fn solve(&self, data: &[f64], lambda: f64, start: Option<&Solution>) -> Result<Solved<Solution>> {
-        let problem = if self.plane.is_plain() {
-            WaveletRestoration::denoising(self.frame.clone(), data, WeightPer::Image)?
-        } else {
-            WaveletRestoration::new(&self.plane.operator, self.frame.clone(), data, WeightPer::Image)?
-        };
-        let at = Hyperparameters { lambda: vec![lambda], ridge: 0.0 };
-        let accuracy = Accuracy { relative_gap: GAP, ..Accuracy::TIGHT };
-        let solution = problem.solve(&at, start.cloned(), accuracy)?;
-        let image = solution.predictor.clone();
-        let fitted = self.plane.operator.apply(&image)?;
-        Ok(Solved { image, fitted, state: solution })
+    fn solve(
+        &self,
+        data: &[&[f64]],
+        lambda: f64,
+        start: Option<&Solution>,
+    ) -> Result<(Vec<Vec<f64>>, Solution)> {
+        let (at, accuracy) = at_one(lambda);
+        let solution = self.problem(data, (0, 0))?.solve(&at, start.cloned(), accuracy)?;
+        let pixels = self.plane.shape.0 * self.plane.shape.1;
+        Ok((solution.predictor.chunks(pixels).map(<[f64]>::to_vec).collect(), solution))
     }
 
     fn range(&self) -> (f64, f64) {
         self.range
+    }
+
+    /// The mean over shifts of the basis, each begun from the image in the first.
+    fn finished(&self, data: &[f64], lambda: f64, image: Vec<f64>) -> Result<Vec<f64>> {
+        if self.plane.is_plain() {
+            return Ok(image);
+        }
+        let (shape, (at, accuracy)) = (self.plane.shape, at_one(lambda));
+        let mut images = Vec::new();
+        for &shift in &SHIFTS[1..] {
+            let problem = self.problem(&[data], shift)?;
+            let start = self.transform.apply(&shifted_back(shape, shift, &image))?;
+            let solution = problem.solve(&at, Some(problem.start_from(start, 0.0)), accuracy)?;
+            images.push(shifted(shape, shift, &solution.predictor));
+        }
+        images.push(image);
+        Ok(mean(&images))
     }
 }
 
@@ -253,9 +355,10 @@ struct ByTotalVariation {
 impl PlaneSolver for ByTotalVariation {
     type State = ();
 
-    fn solve(&self, data: &[f64], lambda: f64, _start: Option<&()>) -> Result<Solved<()>> {
-        let solution = TotalVariation::new(self.shape, data)?.denoise(&[lambda], GAP)?;
-        Ok(Solved { fitted: solution.predictor.clone(), image: solution.predictor, state: () })
+    fn solve(&self, data: &[&[f64]], lambda: f64, _start: Option<&()>) -> Result<(Vec<Vec<f64>>, ())> {
+        let image = |b: &&[f64]| Ok(TotalVariation::new(self.shape, b)?.denoise(&[lambda], GAP)?.predictor);
+        let images: Result<_> = data.iter().map(image).collect();
+        Ok((images?, ()))
     }
 
     fn range(&self) -> (f64, f64) {
@@ -271,14 +374,19 @@ struct ByTvDeblurring<'a, S> {
 }
 
 impl<S: NormalSolver> PlaneSolver for ByTvDeblurring<'_, S> {
-    type State = Deblurred;
+    type State = Vec<Deblurred>;
 
-    fn solve(&self, data: &[f64], lambda: f64, start: Option<&Deblurred>) -> Result<Solved<Deblurred>> {
-        let operator = &self.plane.operator;
-        let restored =
-            TvDeblurring::new(self.plane.shape, operator, &self.solver, data)?.restore(lambda, start)?;
-        let fitted = operator.apply(&restored.image)?;
-        Ok(Solved { image: restored.image.clone(), fitted, state: restored })
+    fn solve(
+        &self,
+        data: &[&[f64]],
+        lambda: f64,
+        start: Option<&Self::State>,
+    ) -> Result<(Vec<Vec<f64>>, Self::State)> {
+        each(data, start, |b, start| {
+            let problem = TvDeblurring::new(self.plane.shape, &self.plane.operator, &self.solver, b)?;
+            let restored = problem.restore(lambda, start)?;
+            Ok((restored.image.clone(), restored))
+        })
     }
 
     fn range(&self) -> (f64, f64) {

@@ -80,10 +80,14 @@ pub enum WeightsPer {
     Auto,
     /// One for the image.
     Scalar,
+    /// One for each level of a wavelet transform.
+    Level,
     /// One for each subband of a wavelet transform.
     Subband,
     /// One for each wavelet coefficient, from its neighbourhood.
     Coefficient,
+    /// A smooth map over the image: one for each of [`RestoreSettings::nodes`], bilinear between them.
+    Map,
 }
 
 impl WeightsPer {
@@ -92,8 +96,10 @@ impl WeightsPer {
         match self {
             Self::Auto => "auto",
             Self::Scalar => "scalar",
+            Self::Level => "level",
             Self::Subband => "subband",
             Self::Coefficient => "coefficient",
+            Self::Map => "map",
         }
     }
 }
@@ -104,6 +110,8 @@ impl WeightsPer {
 pub enum Criterion {
     /// Stein's unbiased estimate of the error ‖A(x − x_true)‖²; needs σ.
     Sure,
+    /// Its generalization, an unbiased estimate of the error ‖P(x − x_true)‖² where A sees the image (P projects on the range of Aᵀ); needs σ.
+    Gsure,
     /// Generalized cross-validation; needs no σ.
     Gcv,
     /// The marginal likelihood of a Gaussian model; Tikhonov only.
@@ -119,6 +127,7 @@ impl Criterion {
     pub fn name(self) -> &'static str {
         match self {
             Self::Sure => "sure",
+            Self::Gsure => "gsure",
             Self::Gcv => "gcv",
             Self::Evidence => "evidence",
             Self::Discrepancy => "discrepancy",
@@ -128,7 +137,7 @@ impl Criterion {
 
     /// Whether it asks for the standard deviation of the noise.
     pub fn needs_sigma(self) -> bool {
-        matches!(self, Self::Sure | Self::Discrepancy)
+        matches!(self, Self::Sure | Self::Gsure | Self::Discrepancy)
     }
 }
 
@@ -149,6 +158,10 @@ pub struct RestoreSettings {
     pub criterion: Criterion,
     /// A weight that is given and not chosen.
     pub lambda: Option<f64>,
+    /// Several weights that are given and not chosen, one for each level (coarse to fine), subband or node; empty: none.
+    pub given: Vec<f64>,
+    /// Rows and columns of nodes of a map of weights; default 4 × 4.
+    pub nodes: (usize, usize),
     /// Seed of the probe.
     pub seed: u64,
 }
@@ -163,6 +176,8 @@ impl Default for RestoreSettings {
             weights: WeightsPer::Auto,
             criterion: Criterion::Sure,
             lambda: None,
+            given: Vec::new(),
+            nodes: (4, 4),
             seed: 0,
         }
     }
@@ -184,6 +199,9 @@ impl RestoreSettings {
         if let Some(lambda) = self.lambda.filter(|l| !(*l > 0.0 && l.is_finite())) {
             return Err(Error::setting("lambda", lambda, "a finite number above 0"));
         }
+        if let Some(weight) = self.given.iter().find(|l| !(**l > 0.0 && l.is_finite())) {
+            return Err(Error::setting("given weights", weight, "finite numbers above 0"));
+        }
         let degraded = self.blur != Blur::None || image.seen.is_some();
         let wavelet = matches!(self.prior, Prior::Wavelet(_));
         let weights = match self.weights {
@@ -195,22 +213,7 @@ impl RestoreSettings {
             WeightsPer::Auto => WeightsPer::Scalar,
             given => given,
         };
-        let several = weights != WeightsPer::Scalar;
-        if several && !wavelet {
-            let expected = format!(
-                "scalar: `{}` has one weight; subbands and coefficients are those of wavelets",
-                self.prior.name()
-            );
-            return Err(Error::setting("weights", weights.name(), expected));
-        }
-        if several && degraded {
-            let expected = "scalar with a blur or a mask: several weights are chosen for noise alone";
-            return Err(Error::setting("weights", weights.name(), expected));
-        }
-        if several && (self.criterion != Criterion::Sure || self.lambda.is_some()) {
-            let expected = "sure with several weights; other criteria choose one weight (scalar)";
-            return Err(Error::setting("criterion", self.criterion.name(), expected));
-        }
+        self.check_weights(weights, degraded)?;
         if self.criterion == Criterion::Evidence && self.prior != Prior::Tikhonov {
             let expected = format!(
                 "sure, gcv or discrepancy: `{}` is no Gaussian model; evidence goes with tikhonov",
@@ -221,8 +224,48 @@ impl RestoreSettings {
         Ok(Self { weights, ..self.clone() })
     }
 
+    /// Refuses weights that the prior, the degradation or the criterion do not have.
+    fn check_weights(&self, weights: WeightsPer, degraded: bool) -> Result<()> {
+        let wavelet = matches!(self.prior, Prior::Wavelet(_));
+        let refuse = |expected: String| Err(Error::setting("weights", weights.name(), expected));
+        let prior = self.prior.name();
+        match weights {
+            WeightsPer::Auto | WeightsPer::Scalar => return Ok(()),
+            WeightsPer::Map if degraded && self.prior == Prior::TotalVariation => {
+                return refuse("scalar: with a blur or a mask `tv` has one weight; maps go with tikhonov and wavelets there, and with tv for noise alone".into());
+            }
+            WeightsPer::Map => {}
+            _ if !wavelet => {
+                return refuse(format!(
+                    "scalar or map: levels, subbands and coefficients are those of wavelets, not of `{prior}`"
+                ));
+            }
+            WeightsPer::Coefficient if degraded => {
+                return refuse("scalar, level, subband or map with a blur or a mask: neighbourhoods of coefficients are those of noise alone".into());
+            }
+            WeightsPer::Coefficient if self.criterion != Criterion::Sure => {
+                return refuse(format!(
+                    "level, subband or map with {}: neighbourhoods are chosen by sure",
+                    self.criterion.name()
+                ));
+            }
+            _ => {}
+        }
+        if self.lambda.is_some() && self.given.is_empty() {
+            return refuse("scalar with a given λ".into());
+        }
+        if matches!(self.criterion, Criterion::Discrepancy | Criterion::Evidence) {
+            let expected =
+                format!("sure, gsure or gcv with several weights: {} chooses one", self.criterion.name());
+            return Err(Error::setting("criterion", self.criterion.name(), expected));
+        }
+        Ok(())
+    }
+
     /// Whether the weights are thresholds that SURE gives without a search.
     pub(super) fn is_closed_form(&self, plane: &Plane<'_>) -> bool {
-        self.weights != WeightsPer::Scalar && plane.is_plain()
+        let thresholds =
+            matches!(self.weights, WeightsPer::Level | WeightsPer::Subband | WeightsPer::Coefficient);
+        thresholds && plane.is_plain() && self.criterion == Criterion::Sure && self.given.is_empty()
     }
 }

@@ -7,7 +7,7 @@ use super::weight::WeightChoice;
 use crate::inverse::wavelet::{
     Redundancy, Rule, Shrinkage, SubbandChoice, WaveletDenoising, denoise_wavelet,
 };
-use crate::operator::wavelet::Orientation;
+use crate::operator::wavelet::{Orientation, Subband};
 use crate::{Error, Result};
 
 /// The denoised plane, and what was done to each subband.
@@ -21,6 +21,7 @@ pub(super) fn denoise(
     };
     let shrinkage = match settings.weights {
         WeightsPer::Coefficient => Shrinkage::Neighbourhood,
+        WeightsPer::Level => Shrinkage::Level,
         _ => Shrinkage::Subband,
     };
     let how = WaveletDenoising {
@@ -40,15 +41,20 @@ pub(super) fn denoise(
     Ok((denoised.image, choice))
 }
 
-fn described(choice: &SubbandChoice) -> (String, String, f64) {
-    let orientation = match choice.subband.orientation {
+/// As people call it.
+pub(super) fn name_of(subband: &Subband) -> String {
+    let orientation = match subband.orientation {
         Orientation::Approximation => "approximation",
         Orientation::Horizontal => "horizontal",
         Orientation::Vertical => "vertical",
         Orientation::Diagonal => "diagonal",
         Orientation::Detail => "detail",
     };
-    let name = format!("level {} {orientation}", choice.subband.level);
+    format!("level {} {orientation}", subband.level)
+}
+
+fn described(choice: &SubbandChoice) -> (String, String, f64) {
+    let name = name_of(&choice.subband);
     match &choice.rule {
         Rule::Kept => (name, "kept".into(), 0.0),
         Rule::Soft { threshold } => (name, "soft threshold".into(), *threshold),

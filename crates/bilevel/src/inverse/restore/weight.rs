@@ -1,11 +1,6 @@
 //! One weight for a plane, chosen by a criterion that needs only solutions: those at b, and those at b + εδ.
 
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
-use rand_distr::{Distribution, StandardNormal};
-
-use super::settings::Criterion;
-use crate::kernel::dot;
+use super::probe::Probe;
 use crate::{Error, Result};
 
 /// Values of λ to a decade before the minimum is refined.
@@ -28,121 +23,81 @@ pub struct WeightChoice {
     pub rules: Vec<(String, f64)>,
     /// The λ that the robust rules agree on, where they were asked, and how far.
     pub consensus: Option<(f64, String)>,
-    /// Subbands: name, and what was done to each in words and as a number (a threshold in units of the image, or a factor of σ²).
+    /// Subbands and levels: name, and what was done to each in words and as a number (a threshold in units of the image, a factor of σ², or its λ).
     pub subbands: Vec<(String, String, f64)>,
+    /// λ at the nodes of a map, row by row; between them it is bilinear.
+    pub map: Option<MapOfWeights>,
     /// The estimated mean squared error, where the criterion is one.
     pub estimated_error: Option<f64>,
     /// Sentences about what is not as it should be.
     pub warnings: Vec<String>,
 }
 
-/// A solution: the image, Ax, and where the next solve may go on.
-pub(super) struct Solved<S> {
-    pub(super) image: Vec<f64>,
-    pub(super) fitted: Vec<f64>,
-    pub(super) state: S,
+/// λ at nodes that are spread over an image, with its corners.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MapOfWeights {
+    /// Rows and columns of nodes.
+    pub nodes: (usize, usize),
+    /// One λ for each, row by row.
+    pub weights: Vec<f64>,
 }
 
-/// x(b; λ) for one plane.
+/// x(b; λ) for data of one plane.
 pub(super) trait PlaneSolver {
     /// What a later solve may start from.
     type State;
 
-    /// The restoration of `data` at λ.
+    /// The restorations of all `data` at λ: of b alone, or of b and b + εδ. Solvers that iterate take the same steps for all of them, so that what they
+    /// leave undone does not look like an answer to δ.
     ///
     /// # Errors
     /// What the method fails with.
-    fn solve(&self, data: &[f64], lambda: f64, start: Option<&Self::State>) -> Result<Solved<Self::State>>;
+    fn solve(
+        &self,
+        data: &[&[f64]],
+        lambda: f64,
+        start: Option<&Self::State>,
+    ) -> Result<(Vec<Vec<f64>>, Self::State)>;
 
     /// The interval of λ in which the best one is looked for.
     fn range(&self) -> (f64, f64);
+
+    /// What is made of the image at the λ that was chosen; nothing, by default.
+    ///
+    /// # Errors
+    /// As [`Self::solve`].
+    fn finished(&self, _data: &[f64], _lambda: f64, image: Vec<f64>) -> Result<Vec<f64>> {
+        Ok(image)
+    }
 }
 
 /// The last solutions at b and at b + εδ.
 struct Judge<'a, S: PlaneSolver> {
     solver: &'a S,
-    data: &'a [f64],
-    probe: Vec<f64>,
-    moved: Vec<f64>,
-    step: f64,
-    sigma: Option<f64>,
-    criterion: Criterion,
-    last: Option<Solved<S::State>>,
-    last_moved: Option<S::State>,
+    probe: &'a Probe<'a>,
+    last: Option<(Vec<Vec<f64>>, S::State)>,
     degrees_of_freedom: Option<f64>,
 }
 
-impl<'a, S: PlaneSolver> Judge<'a, S> {
-    fn new(solver: &'a S, data: &'a [f64], sigma: Option<f64>, criterion: Criterion, seed: u64) -> Self {
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let probe: Vec<f64> = data.iter().map(|_| StandardNormal.sample(&mut rng)).collect();
-        let spread = (dot(data, data) / data.len().max(1) as f64).sqrt().max(f64::MIN_POSITIVE);
-        // Deledalle and others (2014): small against the noise, large against rounding.
-        let step = 2.0 * sigma.unwrap_or(0.01 * spread) / (data.len() as f64).powf(0.3);
-        let moved = data.iter().zip(&probe).map(|(b, d)| b + step * d).collect();
-        let (last, last_moved) = (None, None);
-        Self {
-            solver,
-            data,
-            probe,
-            moved,
-            step,
-            sigma,
-            criterion,
-            last,
-            last_moved,
-            degrees_of_freedom: None,
-        }
-    }
-
+impl<S: PlaneSolver> Judge<'_, S> {
     /// The criterion at λ, per measurement.
     fn value(&mut self, lambda: f64) -> Result<f64> {
         let start = self.last.take();
-        let solved = self.solver.solve(self.data, lambda, start.as_ref().map(|s| &s.state))?;
-        let n = self.data.len() as f64;
-        let square: f64 = solved.fitted.iter().zip(self.data).map(|(z, b)| (z - b).powi(2)).sum();
-        let sigma = self
-            .sigma
-            .ok_or_else(|| Error::setting("sigma", "none", "the noise level, which the criterion needs"));
-        let value = match self.criterion {
-            Criterion::Discrepancy => {
-                let noise = sigma?;
-                (square / (n * noise * noise)).ln().abs()
-            }
-            Criterion::Gcv => {
-                let df = self.count(&solved, lambda)?;
-                n * square / (n - df).max(1e-3).powi(2)
-            }
-            _ => {
-                let noise = sigma?;
-                let df = self.count(&solved, lambda)?;
-                square / n - noise * noise + 2.0 * noise * noise * df / n
-            }
-        };
+        let solved = self.solver.solve(&self.probe.data(), lambda, start.as_ref().map(|s| &s.1))?;
+        let judged = self.probe.judge(&solved.0)?;
+        self.degrees_of_freedom = judged.degrees_of_freedom;
         self.last = Some(solved);
-        Ok(value)
-    }
-
-    /// Degrees of freedom by the probe.
-    fn count(&mut self, solved: &Solved<S::State>, lambda: f64) -> Result<f64> {
-        let start = self.last_moved.take();
-        let moved = self.solver.solve(&self.moved, lambda, start.as_ref())?;
-        let df = (dot(&self.probe, &moved.fitted) - dot(&self.probe, &solved.fitted)) / self.step;
-        self.last_moved = Some(moved.state);
-        self.degrees_of_freedom = Some(df);
-        Ok(df)
+        Ok(judged.value)
     }
 }
 
 /// The λ with the smallest criterion, its image, and the curve. `told` hears of every λ and may end the search.
 pub(super) fn choose<S: PlaneSolver>(
     solver: &S,
-    data: &[f64],
-    sigma: Option<f64>,
-    (criterion, seed): (Criterion, u64),
+    probe: &Probe<'_>,
     told: &mut dyn FnMut(usize, f64, f64) -> Result<()>,
 ) -> Result<(Vec<f64>, WeightChoice)> {
-    let mut judge = Judge::new(solver, data, sigma, criterion, seed);
+    let mut judge = Judge { solver, probe, last: None, degrees_of_freedom: None };
     let mut tried = 0;
     let mut unsolved = 0;
     let mut found = minimize(solver.range(), |lambda| {
@@ -161,13 +116,17 @@ pub(super) fn choose<S: PlaneSolver>(
     judge.value(found.lambda)?;
     found.curve.retain(|point| point.1.is_finite());
     let skipped = (unsolved > 0).then(|| format!("{unsolved} values of λ could not be solved to the accuracy that was asked for, and were passed over"));
-    let image = judge.last.map(|solved| solved.image).unwrap_or_default();
+    let image = judge.last.and_then(|(images, _)| images.into_iter().next()).unwrap_or_default();
+    let image = match probe.data().first() {
+        Some(data) => solver.finished(data, found.lambda, image)?,
+        None => image,
+    };
     let choice = WeightChoice {
         lambda: Some(found.lambda),
         value: Some(found.value),
         curve: found.curve,
         degrees_of_freedom: judge.degrees_of_freedom,
-        estimated_error: (criterion == Criterion::Sure).then_some(found.value),
+        estimated_error: probe.estimates_an_error().then_some(found.value),
         warnings: found.warning.into_iter().chain(skipped).collect(),
         ..WeightChoice::default()
     };
@@ -232,45 +191,50 @@ pub(super) fn minimize(
 
 #[cfg(test)]
 mod tests {
+    use super::super::settings::Criterion;
     use super::*;
+    use crate::kernel::dot;
+    use crate::operator::Identity;
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha8Rng;
+    use rand_distr::{Distribution, StandardNormal};
 
     /// x = b/(1 + λ): df = n/(1 + λ), and SURE has its minimum at λ = σ²/(‖b‖²/n − σ²).
     struct Shrink;
     impl PlaneSolver for Shrink {
         type State = ();
-        fn solve(&self, data: &[f64], lambda: f64, _: Option<&()>) -> Result<Solved<()>> {
-            let image: Vec<f64> = data.iter().map(|b| b / (1.0 + lambda)).collect();
-            Ok(Solved { fitted: image.clone(), image, state: () })
+        fn solve(&self, data: &[&[f64]], lambda: f64, _: Option<&()>) -> Result<(Vec<Vec<f64>>, ())> {
+            let shrink = |b: &&[f64]| b.iter().map(|b| b / (1.0 + lambda)).collect();
+            Ok((data.iter().map(shrink).collect(), ()))
         }
         fn range(&self) -> (f64, f64) {
             (1e-4, 1e3)
         }
     }
 
+    fn chosen(data: &[f64], sigma: f64, criterion: Criterion) -> (Vec<f64>, WeightChoice) {
+        let identity = Identity::<f64>::new(data.len());
+        let probe = Probe::new(&identity, data, Some(sigma), criterion, 3).unwrap();
+        choose(&Shrink, &probe, &mut |_, _, _| Ok(())).unwrap()
+    }
+
     #[test]
-    fn sure_by_a_probe_finds_the_shrinkage_of_james_and_stein() {
+    fn sure_and_gsure_by_a_probe_find_the_shrinkage_of_james_and_stein() {
         let mut rng = ChaCha8Rng::seed_from_u64(1);
-        let data: Vec<f64> = (0..20_000)
-            .map(|_| {
-                2.0_f64.sqrt() * {
-                    let z: f64 = StandardNormal.sample(&mut rng);
-                    z
-                }
-            })
-            .collect();
+        let mut normal = || -> f64 { StandardNormal.sample(&mut rng) };
+        let data: Vec<f64> = (0..20_000).map(|_| 2.0_f64.sqrt() * normal()).collect();
         let mean_square = dot(&data, &data) / data.len() as f64;
-        let (_, choice) =
-            choose(&Shrink, &data, Some(1.0), (Criterion::Sure, 3), &mut |_, _, _| Ok(())).unwrap();
         let expected = 1.0 / (mean_square - 1.0);
-        // The probe's own error: √2/√n relative in df.
-        assert!((choice.lambda.unwrap() / expected).ln().abs() < 0.06, "{choice:?} {expected}");
+        for criterion in [Criterion::Sure, Criterion::Gsure] {
+            let (_, choice) = chosen(&data, 1.0, criterion);
+            // The probe's own error: √2/√n relative in df.
+            assert!((choice.lambda.unwrap() / expected).ln().abs() < 0.06, "{choice:?} {expected}");
+        }
     }
 
     #[test]
     fn the_discrepancy_leaves_as_much_as_the_noise() {
-        let data = vec![1.0; 100];
-        let (image, choice) =
-            choose(&Shrink, &data, Some(0.2), (Criterion::Discrepancy, 0), &mut |_, _, _| Ok(())).unwrap();
+        let (image, choice) = chosen(&[1.0; 100], 0.2, Criterion::Discrepancy);
         // λ/(1 + λ) = 0.2
         assert!((choice.lambda.unwrap() - 0.25).abs() < 0.01 && (image[0] - 0.8).abs() < 0.01);
     }

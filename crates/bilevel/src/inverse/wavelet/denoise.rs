@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::neighbourhood;
 use super::noise::{Covariance, LARGEST, check_finite, estimate_noise, signal_shape};
-use super::threshold::{soft_threshold, sure_threshold};
+use super::threshold::{soft_threshold, sure_at, sure_threshold};
 use crate::operator::LinearOperator;
 use crate::operator::wavelet::{
     Extension, Orientation, StationaryTransform, Subband, Wavelet, WaveletTransform,
@@ -51,6 +51,8 @@ pub enum Redundancy {
 /// What is chosen for a subband.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Shrinkage {
+    /// A soft threshold that the subbands of a level share.
+    Level,
     /// A soft threshold.
     Subband,
     /// A window and a factor, by which each coefficient is shrunk according to the energy around it.
@@ -200,8 +202,13 @@ impl Frame {
             parts.push((subband, own));
             rest = others;
         }
+        let thresholds = match shrinkage {
+            Shrinkage::Level => self.thresholds(&parts, sigma),
+            Shrinkage::Subband | Shrinkage::Neighbourhood => Vec::new(),
+        };
         let shrink = |(subband, own): (&Subband, &mut [f64])| -> SubbandChoice {
-            let (rule, risk) = shrink(subband, own, &self.covariance(sigma, subband), shrinkage);
+            let shared = thresholds.get(subband.level).copied();
+            let (rule, risk) = shrink(subband, own, &self.covariance(sigma, subband), shrinkage, shared);
             SubbandChoice { plane: 0, subband: subband.clone(), rule, risk }
         };
         let choices = parts.into_par_iter().map(shrink).collect();
@@ -213,15 +220,44 @@ impl Frame {
     }
 }
 
-/// Shrinks one subband; what was done, and its risk.
-fn shrink(subband: &Subband, own: &mut [f64], covariance: &Covariance, shrinkage: Shrinkage) -> (Rule, f64) {
+impl Frame {
+    /// The thresholds of the levels (by their number), in units of a coefficient's standard deviation.
+    fn thresholds(&self, parts: &[(&Subband, &mut [f64])], sigma: f64) -> Vec<f64> {
+        let coarsest = parts.iter().map(|(s, _)| s.level).max().unwrap_or(0);
+        let of_level = |level: usize| {
+            let details =
+                parts.iter().filter(|(s, _)| s.level == level && s.orientation != Orientation::Approximation);
+            let scaled = details.flat_map(|(subband, own)| {
+                let deviation = self.covariance(sigma, subband).variance.sqrt().max(f64::MIN_POSITIVE);
+                own.iter().map(move |w| w / deviation)
+            });
+            sure_threshold(&scaled.collect::<Vec<f64>>(), 1.0).0
+        };
+        (0..=coarsest).into_par_iter().map(of_level).collect()
+    }
+}
+
+/// Shrinks one subband, at a threshold that its level shares or at its own; what was done, and its risk.
+fn shrink(
+    subband: &Subband,
+    own: &mut [f64],
+    covariance: &Covariance,
+    shrinkage: Shrinkage,
+    shared: Option<f64>,
+) -> (Rule, f64) {
     let variance = covariance.variance;
     if subband.orientation == Orientation::Approximation || variance == 0.0 {
         return (Rule::Kept, variance * own.len() as f64);
     }
     match shrinkage {
-        Shrinkage::Subband => {
-            let (threshold, risk) = sure_threshold(own, variance);
+        Shrinkage::Level | Shrinkage::Subband => {
+            let (threshold, risk) = match shared {
+                Some(scaled) => {
+                    let threshold = scaled * variance.sqrt();
+                    (threshold, sure_at(own, variance, threshold))
+                }
+                None => sure_threshold(own, variance),
+            };
             soft_threshold(own, threshold);
             (Rule::Soft { threshold }, risk)
         }

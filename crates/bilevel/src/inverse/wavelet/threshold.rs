@@ -27,6 +27,12 @@ pub(super) fn sure_threshold(subband: &[f64], variance: f64) -> (f64, f64) {
     best
 }
 
+/// SURE(t); `variance` = σ².
+pub(super) fn sure_at(subband: &[f64], variance: f64, t: f64) -> f64 {
+    let of = |w: &f64| if w.abs() <= t { w * w } else { t * t + 2.0 * variance };
+    subband.iter().map(of).sum::<f64>() - subband.len() as f64 * variance
+}
+
 /// w ↦ sign(w)·max(|w| − t, 0).
 pub(super) fn soft_threshold(subband: &mut [f64], t: f64) {
     subband.iter_mut().for_each(|w| *w -= w.clamp(-t, t));

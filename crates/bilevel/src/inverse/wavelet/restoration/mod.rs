@@ -82,8 +82,29 @@ impl<'a> WaveletRestoration<'a> {
         data: &[f64],
         per: WeightPer,
     ) -> Result<Self> {
-        let mut problem = Self::assemble(Some(Box::new(operator)), frame.into(), data, per)?;
+        let problem = Self::assemble(Some(Box::new(operator)), frame.into(), data, per)?;
         let curvature = problem.largest_curvature()?;
+        problem.bent_by(curvature)
+    }
+
+    /// The same where ‖RW‖² is known, from [`Self::curvature`] of a problem with the same operator and frame.
+    pub(crate) fn with_curvature(
+        operator: impl LinearOperator + 'a,
+        frame: impl Into<WaveletFrame>,
+        data: &[f64],
+        per: WeightPer,
+        curvature: f64,
+    ) -> Result<Self> {
+        Self::assemble(Some(Box::new(operator)), frame.into(), data, per)?.bent_by(curvature)
+    }
+
+    /// ‖RW‖², as the step length has it.
+    pub(crate) fn curvature(&self) -> f64 {
+        1.0 / (SAFETY * self.step)
+    }
+
+    fn bent_by(self, curvature: f64) -> Result<Self> {
+        let mut problem = self;
         // An operator that sees nothing bends nothing: any step will do.
         problem.step = if curvature == 0.0 { 1.0 } else { 1.0 / (SAFETY * curvature) };
         if !problem.step.is_normal() {
