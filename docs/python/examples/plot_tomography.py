@@ -15,7 +15,7 @@ import numpy as np
 from bilevel.inverse import TotalVariation, choose_lambda, dot_test, radon
 
 SHORT = os.environ.get("BILEVEL_SHORT_EXAMPLES") == "1"
-every, bins = (12, 4) if SHORT else (3, 1)
+every, bins = (12, 8) if SHORT else (3, 2)
 
 # %%
 # The data: one row of a detector at 181 angles, flat and dark fields taken out, four pixels in one (TomoPy's

@@ -9,12 +9,27 @@ from sklearn.utils.validation import check_is_fitted
 
 from bilevel import _core
 from bilevel.inverse._arrays import Floats, positive
+from bilevel.inverse._operators import Operator, convolution
 from bilevel.inverse._restorer import Restorer, image_shape
 from bilevel.inverse._wavelet import denoise_wavelet
 
 
+#: Shifts of the basis that a restoration behind an operator is averaged over, beside none.
+SHIFTS = ((5, 3), (10, 6), (15, 9))
+
+
+def _shifted(shape: tuple[int, ...], shift: tuple[int, int]) -> Operator:
+    """The operator that moves an image down and to the right, around the edges."""
+    point = np.zeros((shift[0] + 1, shift[1] + 1))
+    point[shift] = 1.0
+    return convolution(shape, point, boundary="periodic", centre=(0, 0))
+
+
 class WaveletRestoration(Restorer):
     """Restoration by ``½‖A W y - b‖² + Σ λ_i |y_i|``, y the wavelet coefficients of the image.
+
+    With an operator and the orthogonal transform, an image is restored in four shifts of the basis at the
+    weights that one of them chose, and the mean taken: one basis leaves marks of its own grid.
 
     Without operator and clean images, and with ``weights="auto"``, it is :func:`denoise_wavelet`, which needs
     no search.
@@ -84,9 +99,26 @@ class WaveletRestoration(Restorer):
         self.seed = seed
 
     def _make(self, data: Floats, shape: tuple[int, ...]) -> _core.Restoration:
+        return self._behind(self._operator(), data, shape)
+
+    def _solved(self, plane: Floats, shape: tuple[int, ...], weights: Floats) -> Floats:
+        image = super()._solved(plane, shape, weights)
+        operator = self._operator()
+        if operator is None or self.undecimated:
+            return image
+        # One orthogonal basis leaves marks of its own grid: the mean over a few shifts of it has them no more.
+        images, tol = [image], self._tolerance(len(weights) > 1)
+        for rows, columns in SHIFTS:
+            shift = (rows % shape[0], columns % shape[1])
+            moved = operator @ _shifted(shape, shift)
+            found = self._behind(moved, plane, shape).solve(weights, tol)
+            images.append(np.roll(found.reshape(shape), shift, (0, 1)).reshape(-1))
+        mean: Floats = np.mean(images, axis=0)
+        return mean
+
+    def _behind(self, operator: Operator | None, data: Floats, shape: tuple[int, ...]) -> _core.Restoration:
         rows, columns = image_shape(shape)
         most = max(int(np.log2(min(rows, columns))), 1)
-        operator = self._operator()
         return _core.Restoration.wavelet(
             None if operator is None else operator._core,
             data,

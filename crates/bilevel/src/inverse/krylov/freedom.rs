@@ -21,7 +21,7 @@ use crate::solver::{GolubKahan, Reorthogonalization, signs};
 
 /// A quadrature has settled where its bracket of n − df is this narrow: the mean of its ends is ten times nearer, and GCV, a curve of 2(n − df), is flat
 /// at its minimum.
-const SETTLED: f64 = 1e-2;
+const SETTLED: f64 = 5e-2;
 
 /// A λ of at least this fraction of one that has settled needs no further step.
 const SAME_LAMBDA: f64 = 0.5;
