@@ -23,9 +23,9 @@ use crate::outer::{
 use crate::{Error, Result};
 
 /// The most steps of the search.
-const STEPS: usize = 15;
+const STEPS: usize = 10;
 /// How exactly the lower levels are solved: solutions at b and b + εδ that take the same steps may both be a little off.
-const ACCURACY: Accuracy = Accuracy { relative_gap: 1e-7, adjoint_residual: 1e-5 };
+const ACCURACY: Accuracy = Accuracy { relative_gap: 1e-6, adjoint_residual: 1e-4 };
 /// A step that gains a smaller part of the criterion is no gain.
 const PLATEAU: f64 = 1e-3;
 /// How far, in ln λ, a weight may go from the best single one.
