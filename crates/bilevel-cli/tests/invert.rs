@@ -78,10 +78,12 @@ fn what_does_not_fit_is_refused_in_a_sentence() {
     let scratch = Scratch::new("invert-refused");
     equation(&scratch);
     write_array(scratch.path().join("short.npy"), &[N - 1], &[1.0; N - 1], Depth::F64).unwrap();
-    let cases: [(&[&str], &str); 8] = [
+    write_array(scratch.path().join("zero.npy"), &[N], &[0.0; N], Depth::F64).unwrap();
+    let cases: [(&[&str], &str); 9] = [
         (&[], "--matrix"),
         (&["--matrix", "A.npy"], "--data"),
         (&["--matrix", "A.npy", "--data", "short.npy"], "31 numbers"),
+        (&["--matrix", "A.npy", "--data", "zero.npy", "--rule", "gcv"], "zeros only"),
         (&["--matrix", "A.npy", "--data", "b.npy", "--rule", "magic"], "robust-gcv"),
         (&["--matrix", "A.npy", "--data", "b.npy", "--rule", "sure"], "sigma"),
         (&["--matrix", "A.npy", "--data", "b.npy", "--reg", "derivative:3"], "derivative:2"),

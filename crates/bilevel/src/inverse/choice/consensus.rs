@@ -42,8 +42,9 @@ pub struct Consensus {
 /// SURE and the discrepancy principle. The other choices are reported and counted.
 ///
 /// # Errors
-/// As [`choose`].
+/// As [`choose`]; [`Error::InvalidData`] for data that are all zero.
 pub fn consensus<P: SpectralProblem + ?Sized>(problem: &P, sigma: Option<f64>) -> Result<Consensus> {
+    problem.diagonal().check_data()?;
     let mut voters = vec![
         Rule::robust_gcv(),
         Rule::strong_robust_gcv(),

@@ -163,6 +163,15 @@ impl DiagonalProblem {
         Ok(())
     }
 
+    /// Refuses data that are all zero.
+    pub(super) fn check_data(&self) -> Result<()> {
+        if self.outside > 0.0 || self.lines.iter().any(|line| line.energy > 0.0) {
+            return Ok(());
+        }
+        let expected = "a value other than 0: x = 0 is the solution for every λ";
+        Err(Error::data("data b", "zeros only", expected))
+    }
+
     /// n − df, summed without cancellation.
     pub(super) fn freedom_left(&self, lambda: f64) -> f64 {
         let [lost] = self.sums(lambda, |line, f: &Filter<1>| [f.lost.scaled(line.multiplicity)]);

@@ -205,6 +205,7 @@ pub fn choose<P: SpectralProblem + ?Sized>(problem: &P, rule: &Rule) -> Result<C
         _ => lowest_first(rule, &sampled, range, exact)?,
     };
     let Some(best) = minima.first().copied() else {
+        diagonal.check_data()?;
         return Err(Error::data(format!("criterion {}", rule.name()), "no finite value", "one"));
     };
     let verdict = judge(diagonal, rule, &sampled, &minima, range);
