@@ -126,7 +126,7 @@ impl Restoration {
     ) -> PyResult<Self> {
         let made = || {
             let map = match patches {
-                (1, 1) => WeightMap::scalar(shape),
+                (1, 1) => WeightMap::scalar(shape)?,
                 _ if smooth => WeightMap::bilinear(shape, patches)?,
                 _ => WeightMap::patches(shape, patches)?,
             };

@@ -10,6 +10,10 @@ use rayon::prelude::*;
 /// Pixels in a band: below this a second thread costs more than it brings.
 const BAND: usize = 16_384;
 
+/// Weights α are taken within these: their squares are numbers, and no image of numbers feels the difference.
+pub(super) const SMALLEST_WEIGHT: f64 = 1e-150;
+pub(super) const LARGEST_WEIGHT: f64 = 1e150;
+
 /// Everything about min_u Σ ½w(u−f)² + Σ α h_ε(|Du|) that the loops read.
 #[derive(Debug, Clone)]
 pub(super) struct Problem {
@@ -65,10 +69,11 @@ impl Problem {
         (rows, cols): (usize, usize),
         image: &[f64],
         data: Vec<f64>,
-        alpha: Vec<f64>,
+        mut alpha: Vec<f64>,
         smoothing: f64,
         non_negative: bool,
     ) -> Self {
+        alpha.iter_mut().for_each(|alpha| *alpha = alpha.clamp(SMALLEST_WEIGHT, LARGEST_WEIGHT));
         let inverse_data: Vec<f64> = data.iter().map(|w| 1.0 / w).collect();
         let at = |r: usize, c: usize| inverse_data[r.min(rows - 1) * cols + c.min(cols - 1)];
         // D W⁻¹Dᵀ is below the diagonal 4(1/w_i + 1/w_j), j the neighbour that a difference looks at (four differences touch a pixel).

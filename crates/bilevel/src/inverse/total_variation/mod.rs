@@ -16,8 +16,8 @@
 //! | `polish.rs` | Newton's method on the manifold, and the dual field that proves its result |
 //! | `lower.rs` | the problem as a [`crate::lower::LowerLevel`]: solve, adjoint, Gauss–Newton model |
 //! | `sure.rs` | the unbiased risk estimate of the denoised image |
-//! | `deblur.rs` | images that are blurred, masked or projected |
-//! | `spectral.rs` | its inner solve where a transform diagonalizes the operator |
+//! | `deblur.rs`, `deblur_risk.rs` | images that are blurred, masked or projected; their weight without the truth |
+//! | `spectral.rs`, `split.rs`, `second.rs` | the same where a transform diagonalizes the operator; a second-order part |
 //! | `weights.rs`, `activity.rs` | maps of weights: from numbers to learn, and from the image |
 //!
 //! Sources: Rudin, Osher, Fatemi, "Nonlinear total variation based noise removal algorithms" (1992); De los Reyes, Villacís, "Bilevel imaging learning
@@ -25,6 +25,7 @@
 
 mod activity;
 mod deblur;
+mod deblur_risk;
 mod dual;
 mod field;
 mod interior;
@@ -33,7 +34,9 @@ mod model;
 mod polish;
 mod reduced;
 mod regions;
+mod second;
 mod spectral;
+mod split;
 mod sure;
 mod weights;
 
@@ -44,9 +47,8 @@ use crate::outer::Accuracy;
 use crate::{Error, Result};
 
 pub use activity::ActivityMap;
-pub use deblur::{
-    ChosenWeight, ConjugateGradients, Deblurred, NormalSolver, TvDeblurring, TvDeblurringSettings,
-};
+pub use deblur::{ConjugateGradients, Deblurred, NormalSolver, TvDeblurring, TvDeblurringSettings};
+pub use deblur_risk::ChosenWeight;
 pub use spectral::SpectralFilter;
 pub use sure::TvSure;
 pub use weights::WeightMap;
@@ -135,7 +137,7 @@ impl TotalVariation {
         Ok(Self {
             shape,
             image: image.to_vec(),
-            alpha: Weighting::Learned(WeightMap::scalar(shape)),
+            alpha: Weighting::Learned(WeightMap::scalar(shape)?),
             data: Weighting::Fixed(vec![1.0; image.len()]),
             settings: TvSettings::default(),
             last: Mutex::new(None),
@@ -145,10 +147,13 @@ impl TotalVariation {
     /// With other settings.
     ///
     /// # Errors
-    /// [`Error::InvalidSetting`] for a smoothing that is negative or not finite.
+    /// [`Error::InvalidSetting`] for a smoothing that is negative or not finite, or no steps.
     pub fn with_settings(mut self, settings: TvSettings) -> Result<Self> {
         if !(settings.smoothing >= 0.0 && settings.smoothing.is_finite()) {
             return Err(Error::setting("smoothing", settings.smoothing, "a finite number, at least 0"));
+        }
+        if settings.max_steps == 0 {
+            return Err(Error::setting("max_steps", 0, "at least 1"));
         }
         self.settings = settings;
         Ok(self)

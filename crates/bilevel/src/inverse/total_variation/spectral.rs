@@ -5,7 +5,7 @@
 //! ```
 
 use super::NormalSolver;
-use crate::operator::{CommonSpectrum, LinearOperator};
+use crate::operator::{Basis, Boundary, CommonSpectrum, Gradient, LinearOperator, Spectral};
 use crate::{Error, Result};
 
 /// Solves with AᵀA + ρI by two transforms: exact, and the fastest there is for a periodic blur.
@@ -25,6 +25,8 @@ use crate::{Error, Result};
 /// ```
 pub struct SpectralFilter {
     spectrum: CommonSpectrum,
+    /// The eigenvalues of D̃ᵀD̃, D̃ the differences with the boundary of the transform.
+    differences: Vec<f64>,
 }
 
 impl SpectralFilter {
@@ -37,13 +39,42 @@ impl SpectralFilter {
             let expected = "one that a Fourier or cosine transform diagonalizes";
             Error::data("operator", "one without a spectrum of its own", expected)
         })?;
-        Ok(Self { spectrum })
+        Ok(spectrum.into())
+    }
+
+    /// Whether the transform is one of images of `shape` (rows, columns).
+    pub(super) fn is_of(&self, (rows, cols): (usize, usize)) -> bool {
+        let longer = |n: &&usize| **n > 1;
+        let grid = self.spectrum.basis().grid();
+        !self.differences.is_empty()
+            && grid.shape().iter().filter(longer).eq([rows, cols].iter().filter(longer))
+    }
+
+    /// Whether D̃ goes on at the other edge; otherwise it is 0 at the edge.
+    pub(super) fn is_periodic(&self) -> bool {
+        matches!(self.spectrum.basis(), Basis::Fourier(_))
+    }
+
+    /// (AᵀA + ρD̃ᵀD̃ + ρ₂(D̃ᵀD̃)²)⁻¹ b; modes that nothing sees are 0.
+    pub(super) fn solve_with_differences(&self, (rho, second): (f64, f64), b: &[f64]) -> Result<Vec<f64>> {
+        let (gram, differences) = (self.spectrum.data_gram(), &self.differences);
+        let inverse = |k: usize| {
+            let stiffness = gram[k] + differences[k] * (rho + second * differences[k]);
+            if stiffness > f64::MIN_POSITIVE { 1.0 / stiffness } else { 0.0 }
+        };
+        Ok(self.spectrum.back(&self.spectrum.transform(b)?.filtered(inverse)))
     }
 }
 
 impl From<CommonSpectrum> for SpectralFilter {
     fn from(spectrum: CommonSpectrum) -> Self {
-        Self { spectrum }
+        let basis = spectrum.basis();
+        let boundary =
+            if matches!(basis, Basis::Fourier(_)) { Boundary::Periodic } else { Boundary::Reflective };
+        // Every grid of a basis has differences; without them, images are split from their copies and not at the gradient.
+        let gradient = Gradient::<f64>::new(basis.grid().shape(), boundary).ok();
+        let differences = gradient.and_then(|gradient| gradient.gram_eigenvalues(basis)).unwrap_or_default();
+        Self { spectrum, differences }
     }
 }
 
@@ -53,5 +84,9 @@ impl NormalSolver for SpectralFilter {
         let modes = self.spectrum.transform(b)?.filtered(|k| 1.0 / (gram[k] + rho));
         out.copy_from_slice(&self.spectrum.back(&modes));
         Ok(())
+    }
+
+    fn spectral(&self) -> Option<&SpectralFilter> {
+        Some(self)
     }
 }

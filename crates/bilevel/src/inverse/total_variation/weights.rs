@@ -23,20 +23,24 @@ pub struct WeightMap {
 
 impl WeightMap {
     /// One number for all pixels of an image of `shape` (rows, columns).
-    pub fn scalar(shape: (usize, usize)) -> Self {
+    ///
+    /// # Errors
+    /// [`Error::InvalidSetting`] for an image without pixels, or with more than a map can have.
+    pub fn scalar(shape: (usize, usize)) -> Result<Self> {
+        check(shape, (1, 1), "patches")?;
         Self::of_pixels(1, shape, |_, _, add| add(0, 1.0))
     }
 
     /// One number for each of rows × columns patches, as equal in size as they come; numbered row by row.
     ///
     /// # Errors
-    /// [`Error::InvalidSetting`] if there are more patches than pixels in a direction, or none.
+    /// [`Error::InvalidSetting`] if there are more patches than pixels in a direction, or none, or more pixels than a map can have.
     pub fn patches(shape: (usize, usize), patches: (usize, usize)) -> Result<Self> {
         check(shape, patches, "patches")?;
         let place = |k: usize, size: usize, count: usize| k * count / size;
-        Ok(Self::of_pixels(patches.0 * patches.1, shape, |r, c, add| {
+        Self::of_pixels(patches.0 * patches.1, shape, |r, c, add| {
             add(place(r, shape.0, patches.0) * patches.1 + place(c, shape.1, patches.1), 1.0);
-        }))
+        })
     }
 
     /// One number for each of rows × columns nodes, spread over the image with its corners; bilinear between them: a smooth map.
@@ -51,7 +55,7 @@ impl WeightMap {
             let node = (at as usize).min(count.saturating_sub(2));
             (node, at - node as f64)
         };
-        Ok(Self::of_pixels(nodes.0 * nodes.1, shape, |r, c, add| {
+        Self::of_pixels(nodes.0 * nodes.1, shape, |r, c, add| {
             let ((row, down), (col, right)) = (place(r, shape.0, nodes.0), place(c, shape.1, nodes.1));
             for (i, u) in [(row, 1.0 - down), (row + 1, down)] {
                 for (j, v) in [(col, 1.0 - right), (col + 1, right)] {
@@ -60,21 +64,29 @@ impl WeightMap {
                     }
                 }
             }
-        }))
+        })
     }
 
     fn of_pixels(
         blocks: usize,
         shape: (usize, usize),
         pixel: impl Fn(usize, usize, &mut dyn FnMut(usize, f64)),
-    ) -> Self {
-        let (mut starts, mut entries) = (vec![0], Vec::new());
-        for i in 0..shape.0 * shape.1 {
+    ) -> Result<Self> {
+        let (mut starts, mut entries) = (Vec::new(), Vec::new());
+        let pixels = shape.0 * shape.1;
+        let refused = |_| {
+            let found = format!("{}x{}", shape.0, shape.1);
+            Error::setting("shape of the image", found, "a map that fits into memory")
+        };
+        starts.try_reserve_exact(pixels + 1).map_err(refused)?;
+        entries.try_reserve(pixels).map_err(refused)?;
+        starts.push(0);
+        for i in 0..pixels {
             let mut add = |b: usize, value: f64| entries.push((u32::try_from(b).unwrap_or(u32::MAX), value));
             pixel(i / shape.1, i % shape.1, &mut add);
             starts.push(u32::try_from(entries.len()).unwrap_or(u32::MAX));
         }
-        Self { blocks, starts, entries }
+        Ok(Self { blocks, starts, entries })
     }
 
     /// How many numbers make the map.
@@ -113,7 +125,16 @@ impl WeightMap {
     }
 }
 
+/// Entries of a pixel, at most: the corners of its cell.
+const MOST_ENTRIES: usize = 4;
+
 fn check(shape: (usize, usize), parts: (usize, usize), name: &'static str) -> Result<()> {
+    // Entries are counted in 32 bits.
+    let entries = shape.0.checked_mul(shape.1).and_then(|pixels| pixels.checked_mul(MOST_ENTRIES));
+    if entries.is_none_or(|entries| u32::try_from(entries).is_err()) {
+        let found = format!("{}x{}", shape.0, shape.1);
+        return Err(Error::setting("shape of the image", found, "at most 2^30 pixels"));
+    }
     if (1..=shape.0).contains(&parts.0) && (1..=shape.1).contains(&parts.1) {
         return Ok(());
     }
