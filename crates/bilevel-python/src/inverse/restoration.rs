@@ -6,7 +6,8 @@ use bilevel::hypergradient::Selection;
 use bilevel::inverse::krylov::{TermsSettings, TermsSolution, TikhonovTerms};
 use bilevel::inverse::wavelet::{WaveletFrame, WaveletRestoration, WeightPer};
 use bilevel::inverse::{
-    ConjugateGradients, Deblurred, TotalVariation, TvDeblurring, TvDeblurringSettings, TvSettings, WeightMap,
+    ConjugateGradients, Deblurred, SpectralFilter, TotalVariation, TvDeblurring, TvDeblurringSettings,
+    TvSettings, WeightMap,
 };
 use bilevel::lower::{Hyperparameters, LowerLevel, Solution, UpperGradient};
 use bilevel::operator::wavelet::{Extension, StationaryTransform, WaveletTransform};
@@ -149,9 +150,9 @@ impl Restoration {
     ) -> PyResult<Self> {
         let scaled = Scaled::<Shared>::new(norm.recip(), Arc::clone(&a.operator));
         let operator: Shared = Arc::new(scaled.map_err(|e| crate::error::exception(&e))?);
-        let spectrum = CommonSpectrum::of(&operator, &[]);
+        let filter = SpectralFilter::new(&operator).ok();
         let measured = b.as_slice()?.iter().map(|b| b / norm).collect();
-        let level = Blurred { shape, operator, spectrum, measured, non_negative, norm, last: None };
+        let level = Blurred { shape, operator, filter, measured, non_negative, norm, last: None };
         Ok(Self::new(level, troubles(&[a])))
     }
 
@@ -298,7 +299,7 @@ struct Blurred {
     shape: (usize, usize),
     /// A/‖A‖.
     operator: Shared,
-    spectrum: Option<CommonSpectrum>,
+    filter: Option<SpectralFilter>,
     /// b/‖A‖.
     measured: Vec<f64>,
     non_negative: bool,
@@ -316,21 +317,14 @@ impl Level for Blurred {
         let settings =
             TvDeblurringSettings { tolerance, non_negative: self.non_negative, ..Default::default() };
         let start = self.last.as_ref();
-        let restored = match &self.spectrum {
-            Some(spectrum) => {
-                let solver = |rho: f64, b: &[f64], out: &mut [f64]| -> Result<()> {
-                    let modes = spectrum.transform(b)?.filtered(|k| (spectrum.data_gram()[k] + rho).recip());
-                    out.copy_from_slice(&spectrum.back(&modes));
-                    Ok(())
-                };
-                TvDeblurring::new(self.shape, &self.operator, &solver, &self.measured)?
-                    .with_settings(settings)
-                    .restore(alpha, start)?
-            }
+        let restored = match &self.filter {
+            Some(filter) => TvDeblurring::new(self.shape, &self.operator, filter, &self.measured)?
+                .with_settings(settings)?
+                .restore(alpha, start)?,
             None => {
                 let solver = ConjugateGradients(&self.operator);
                 TvDeblurring::new(self.shape, &self.operator, &solver, &self.measured)?
-                    .with_settings(settings)
+                    .with_settings(settings)?
                     .restore(alpha, start)?
             }
         };

@@ -20,8 +20,8 @@ use crate::lower::{Adjoint, Solution, UpperGradient};
 const LARGEST_MODEL: usize = 1500;
 /// ‖D‖² is below this.
 const SQUARE_NORM: f64 = 8.0;
-/// A gradient below this part of the largest pixel counts as none; the second is tried where the first leaves a Hessian too stiff to factorize.
-const FLAT: [f64; 2] = [1e-9, 1e-6];
+/// A gradient below this part of the largest pixel counts as none; the next is tried where one leaves a Hessian too stiff to factorize.
+const FLAT: [f64; 3] = [1e-9, 1e-6, 1e-4];
 
 /// Number of connected regions of exactly one value.
 pub(super) fn count_regions(cols: usize, u: &[f64]) -> usize {
@@ -61,9 +61,10 @@ pub(super) struct Manifold<'a> {
 
 impl<'a> Manifold<'a> {
     pub fn new(of: &'a TotalVariation, problem: &'a Problem, solution: &'a Solution) -> Result<Self> {
-        let [flat, flatter] = FLAT;
+        let [flat, flatter, flattest] = FLAT;
         Self::with_flat(of, problem, solution, flat)
             .or_else(|_| Self::with_flat(of, problem, solution, flatter))
+            .or_else(|_| Self::with_flat(of, problem, solution, flattest))
     }
 
     fn with_flat(
