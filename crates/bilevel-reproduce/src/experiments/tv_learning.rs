@@ -41,7 +41,7 @@ const INTERVAL: (f64, f64) = (1e-3, 1.0);
 const REACH: f64 = 6.0;
 /// Steps on each grid of patches but the last, and on the last.
 const COARSE_STEPS: usize = 8;
-const LAST_STEPS: usize = 60;
+const LAST_STEPS: usize = 30;
 /// A trust region of this radius that still brings nothing ends a grid: what is left lies along kinks, a hundredth of a per cent.
 const SMALLEST_RADIUS: f64 = 0.02;
 /// Gap of the solves for patches: the cost is right to five digits.
