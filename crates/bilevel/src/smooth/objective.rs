@@ -15,6 +15,8 @@ pub struct SmoothObjective<'a> {
     problem: &'a dyn SmoothProblem,
     lower: Lower<'a>,
     bounds: (Vec<f64>, Vec<f64>),
+    /// Where the first solve starts.
+    start: Vec<f64>,
     last: Option<Last>,
 }
 
@@ -62,7 +64,17 @@ impl<'a> SmoothObjective<'a> {
 
     fn on(problem: &'a dyn SmoothProblem, lower: Lower<'a>, hyperparameters: usize) -> Self {
         let bounds = (vec![f64::NEG_INFINITY; hyperparameters], vec![f64::INFINITY; hyperparameters]);
-        Self { problem, lower, bounds, last: None }
+        Self { problem, lower, bounds, start: vec![0.0; problem.n_coefficients()], last: None }
+    }
+
+    /// With y from which the first λ is solved, in the place of 0; later ones start from the solution before. Nothing to an unrolled objective.
+    ///
+    /// # Errors
+    /// [`Error::InvalidData`] if there is not one finite entry for each coefficient.
+    pub fn with_start(mut self, start: Vec<f64>) -> Result<Self> {
+        check_vector("start of the lower level", &start, self.start.len())?;
+        self.start = start;
+        Ok(self)
     }
 
     /// With a box.
@@ -107,16 +119,12 @@ impl<'a> SmoothObjective<'a> {
         let p = self.problem.n_coefficients();
         let mut at_zero = vec![0.0; p];
         self.problem.gradient_into(&vec![0.0; p], theta, &mut at_zero)?;
-        check_vector(
-            "gradient of the lower level at y = 0, the start and the scale of its accuracy",
-            &at_zero,
-            p,
-        )?;
+        check_vector("gradient of the lower level at y = 0, the scale of its accuracy", &at_zero, p)?;
         let tolerance = relative * (1.0 + norm(&at_zero));
         if self.last.as_ref().is_some_and(|l| l.theta == theta && l.tolerance <= tolerance) {
             return Ok(());
         }
-        let start = self.last.as_ref().map_or_else(|| vec![0.0; p], |l| l.solution.coefficients.clone());
+        let start = self.last.as_ref().map_or(&self.start, |last| &last.solution.coefficients).clone();
         let solution = solve(self.problem, theta, &start, &SolveSettings { tolerance, ..settings })?;
         let nearly = ROUNDING * (1.0 + norm(&at_zero));
         if solution.status != SmoothStatus::Converged

@@ -93,3 +93,17 @@ fn a_lower_level_without_a_minimizer_is_an_error_that_says_so() {
     let error = SmoothObjective::new(&Slope).evaluate(&[1.0], request()).unwrap_err();
     assert!(error.to_string().contains("gradient norm of the smooth lower level"), "{error}");
 }
+
+#[test]
+fn a_start_at_the_solution_leaves_nothing_to_solve() {
+    let problem = Regression::sized(12, Kind::Logistic, 6, 20, 2);
+    let theta = [0.3, 0.6];
+    let mut cold = SmoothObjective::new(&problem);
+    let expected = cold.evaluate(&theta, request()).unwrap();
+    let solution = cold.solution().unwrap().clone();
+    let mut warm = SmoothObjective::new(&problem).with_start(solution.coefficients).unwrap();
+    let found = warm.evaluate(&theta, request()).unwrap();
+    assert!(solution.steps > 0 && warm.solution().unwrap().steps == 0);
+    assert_eq!(found.value, expected.value);
+    assert!(SmoothObjective::new(&problem).with_start(vec![0.0; 5]).is_err());
+}
