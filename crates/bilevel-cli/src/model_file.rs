@@ -1,9 +1,9 @@
-//! `model.json`: a fit on disk, in a versioned layout (docs/model-schema.md).
+//! `model.json`: a fit on disk, in a versioned layout (docs/model-schema.md), or a model of cleaned samples.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail};
-use bilevel::fit::{Fit, FitRecord, Model, SCHEMA_VERSION};
+use bilevel::fit::{Fit, Model, SCHEMA_VERSION};
 use bilevel_io::ReadOptions;
 use serde::{Deserialize, Serialize};
 
@@ -11,11 +11,11 @@ use serde::{Deserialize, Serialize};
 pub const MODEL_FILE: &str = "model.json";
 
 #[derive(Serialize)]
-struct Written<'a> {
+struct Written<'a, R> {
     schema: u32,
     target: Option<&'a str>,
     model: &'a Model,
-    record: &'a FitRecord,
+    record: &'a R,
 }
 
 /// Only the number of the layout: read first, so that a file of another version is called that.
@@ -33,12 +33,12 @@ pub struct StoredModel {
     pub target: Option<String>,
 }
 
-/// The text of a model file; `target` is the target column that was asked for.
+/// The text of a model file: the model, with the record of how it came about; `target` is the target column that was asked for.
 ///
 /// # Errors
-/// The fit cannot be put into JSON.
-pub fn to_text(fit: &Fit, target: Option<&str>) -> anyhow::Result<String> {
-    let written = Written { schema: SCHEMA_VERSION, target, model: &fit.model, record: &fit.record };
+/// The record cannot be put into JSON.
+pub fn to_text<R: Serialize>(model: &Model, record: &R, target: Option<&str>) -> anyhow::Result<String> {
+    let written = Written { schema: SCHEMA_VERSION, target, model, record };
     Ok(serde_json::to_string_pretty(&written)? + "\n")
 }
 

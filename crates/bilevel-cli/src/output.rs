@@ -31,7 +31,10 @@ pub fn write_all(directory: &Path, fit: &Fit, target: Option<&str>) -> anyhow::R
     write_coefficients(&directory.join(COEFFICIENTS_FILE), fit)?;
     write_text(&directory.join(TRACE_FILE), &trace_lines(&fit.record.trace)?)?;
     write_text(&directory.join(REPORT_FILE), &bilevel_report::render(fit))?;
-    write_text(&directory.join(model_file::MODEL_FILE), &model_file::to_text(fit, target)?)
+    write_text(
+        &directory.join(model_file::MODEL_FILE),
+        &model_file::to_text(&fit.model, &fit.record, target)?,
+    )
 }
 
 /// Writes a text, whole or not at all.

@@ -79,7 +79,8 @@ pub struct CleanArgs {
     /// Seconds after which the search ends with the best answer so far [default: none].
     #[arg(long, value_name = "SECONDS", value_parser = positive, help_heading = "Model and search")]
     pub time_limit: Option<f64>,
-    /// Write weights.csv and cleaning.json into this directory (made if missing). Without it nothing is written.
+    /// Write weights.csv, cleaning.json and model.json, for `predict` and `evaluate`, into this directory (made if missing). Without it nothing
+    /// is written.
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     pub output: Option<PathBuf>,
     #[command(flatten)]

@@ -18,7 +18,7 @@ use crate::output::write_text;
 use crate::progress::Progress;
 use crate::summary;
 use crate::text::{counted, duration, number, print, rough};
-use crate::{exit, interrupt};
+use crate::{exit, interrupt, model_file};
 
 /// The table of weights, one row of DATA a line.
 const WEIGHTS_FILE: &str = "weights.csv";
@@ -48,7 +48,7 @@ pub fn run(args: CleanArgs) -> anyhow::Result<u8> {
     watch.0.finish();
     let cleaning = cleaned?;
     if let Some(directory) = &args.output {
-        write_all(directory, &cleaning, &rows)?;
+        write_all(directory, &cleaning, &rows, args.target.as_deref())?;
     }
     if args.say.json {
         print(&(serde_json::to_string(&for_programs(&cleaning))? + "\n"))?;
@@ -89,13 +89,20 @@ impl Observer for Watch {
 }
 
 /// The record last: while it is missing, the cleaning is not done.
-fn write_all(directory: &Path, cleaning: &Cleaning, rows: &SplitRows) -> anyhow::Result<()> {
+fn write_all(
+    directory: &Path,
+    cleaning: &Cleaning,
+    rows: &SplitRows,
+    target: Option<&str>,
+) -> anyhow::Result<()> {
     std::fs::create_dir_all(directory).with_context(|| format!("{}: cannot be made", directory.display()))?;
     let mut table = String::from("sample,weight,flagged\n");
     for ((row, weight), flag) in rows.train.iter().zip(&cleaning.sample_weight).zip(&cleaning.flagged) {
         writeln!(table, "{},{weight},{}", row + 1, u8::from(*flag))?;
     }
     write_text(&directory.join(WEIGHTS_FILE), &table)?;
+    let model = model_file::to_text(&cleaning.model, &cleaning.record, target)?;
+    write_text(&directory.join(model_file::MODEL_FILE), &model)?;
     let record = json!({ "model": cleaning.model, "record": cleaning.record });
     write_text(&directory.join(RECORD_FILE), &(serde_json::to_string(&record)? + "\n"))
 }
