@@ -30,7 +30,7 @@ use crate::loss::Loss;
 use crate::outer::Accuracy;
 use crate::penalty::L1;
 
-use super::system::{DIRECT, System};
+use super::system::{DIRECT, System, Way};
 use super::{Adjoint, Hyperparameters, LowerLevel, Solution, SparseGlm, UpperGradient};
 use ways::Caches;
 
@@ -185,7 +185,8 @@ impl<D: DesignMatrix, L: Loss> Context<'_, '_, D, L> {
         let curvature = self.problem.glm.curvature(curvatures);
         let sums = curvature.column_sums(&self.columns);
         let way = self.problem.caches.way(self, &curvature, &sums);
-        System { curvature, columns: &self.columns, sums, added: self.local.clone(), way }
+        let rows = matches!(*way, Way::Iterative).then(|| self.problem.caches.by_rows(self)).flatten();
+        System { curvature, columns: &self.columns, sums, added: self.local.clone(), way, rows }
     }
 
     fn local(&self, full: &[f64]) -> Vec<f64> {

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use crate::design::DesignMatrix;
 use crate::solver::{Cholesky, PseudoInverse, Spectrum, conjugate_gradient, diagonal_preconditioner};
 
-use super::Curvature;
+use super::{Curvature, RowMajor};
 
 /// Largest size of a system that is formed: 32 MB, and a factorization below a second.
 pub(super) const DIRECT: usize = 2000;
@@ -74,6 +74,8 @@ pub(super) struct System<'h, D> {
     /// d.
     pub(super) added: Vec<f64>,
     pub(super) way: Arc<Way>,
+    /// The columns by rows, where products are many and the columns sparse.
+    pub(super) rows: Option<Arc<RowMajor>>,
 }
 
 /// x = H⁻¹b.
@@ -134,7 +136,10 @@ impl<D: DesignMatrix> System<'_, D> {
         if let Way::Primal { matrix, .. } = &*self.way {
             return multiply(matrix, v, out);
         }
-        self.curvature.product_into(self.columns, &self.sums, v, work, out);
+        match &self.rows {
+            Some(rows) => self.curvature.product_by_rows(rows, &self.sums, v, out),
+            None => self.curvature.product_into(self.columns, &self.sums, v, work, out),
+        }
         out.iter_mut().zip(&self.added).zip(v).for_each(|((o, d), v)| *o += d * v);
     }
 

@@ -68,6 +68,9 @@ pub struct ScalarSettings {
     pub tolerance: f64,
     /// Exploration ends when Φ could nowhere dip by more than this times |Φ|; default 1e-7, +∞ for none.
     pub exploration: f64,
+    /// Whether Φ has no kinks: cubics between the points of the walk are then as good as its values, and of these only those that are the best so far are
+    /// asked for again; default false.
+    pub smooth: bool,
     /// Largest number of evaluations for refinement and exploration; default 60.
     pub max_refinements: usize,
     /// How biactive coordinates are told and treated; default self-consistent, in a band of 1e-8.
@@ -83,6 +86,7 @@ impl Default for ScalarSettings {
             early_stop: Some(EarlyStop::default()),
             tolerance: 1e-9,
             exploration: 1e-7,
+            smooth: false,
             max_refinements: 60,
             selection: Selection::default(),
             accuracy: AccuracySchedule::default(),
@@ -220,7 +224,9 @@ impl ScalarSearch {
         let mut brackets = curve.brackets();
         let mut tight = false;
         for _ in 0..self.settings.max_refinements {
-            let rough = if tight { None } else { self.rough_split(search, &brackets) };
+            // A walk along a smooth criterion is solved too loosely to refine with.
+            let rough =
+                if tight || self.settings.smooth { None } else { self.rough_split(search, &brackets) };
             if rough.is_none() && !tight {
                 tight = true;
                 search.accuracy.current = search.accuracy.tightest;
@@ -228,7 +234,8 @@ impl ScalarSearch {
             let Some((k, theta)) = rough.or_else(|| self.next_split(search, curve, &brackets)) else {
                 return Ok(StopReason::SearchComplete);
             };
-            let loose = if tight { curve.loose_end(&brackets[k]) } else { None };
+            let limit = self.limit_of_ends(search);
+            let loose = if tight { curve.loose_end(&brackets[k], limit) } else { None };
             let told = match loose {
                 Some(loose) => {
                     let told = curve.evaluate(search, loose, None, true)?.1;
@@ -256,13 +263,20 @@ impl ScalarSearch {
         lowest(brackets, Bracket::predicted_value, best - promised).map(|k| (k, brackets[k].next_theta()))
     }
 
+    /// Ends that were only evaluated loosely are evaluated again below this value.
+    fn limit_of_ends(&self, search: &Search<'_>) -> f64 {
+        let best = search.best_value();
+        if self.settings.smooth { best - self.settings.tolerance * best.abs() } else { f64::INFINITY }
+    }
+
     /// The bracket to split and where: one that promises an improvement by its models, else one that could hide one.
     fn next_split(&self, search: &Search<'_>, curve: &Curve, brackets: &[Bracket]) -> Option<(usize, f64)> {
         let best = search.best_value();
         let negligible = SMALLEST_IMPROVEMENT * curve.largest();
         let below = |tolerance: f64| best - tolerance * best.abs() - negligible;
-        let promise = |bracket: &Bracket| bracket.predicted_value() - curve.slack(search, bracket);
-        let caution = |bracket: &Bracket| bracket.cautious_bound().0 - curve.slack(search, bracket);
+        let slack = |bracket: &Bracket| if self.settings.smooth { 0.0 } else { curve.slack(search, bracket) };
+        let promise = |bracket: &Bracket| bracket.predicted_value() - slack(bracket);
+        let caution = |bracket: &Bracket| bracket.cautious_bound().0 - slack(bracket);
         lowest(brackets, promise, below(self.settings.tolerance))
             .map(|k| (k, brackets[k].next_theta()))
             .or_else(|| {
@@ -381,10 +395,11 @@ impl Curve {
         }
     }
 
-    /// An end that was only evaluated loosely.
-    fn loose_end(&self, bracket: &Bracket) -> Option<f64> {
+    /// An end below `limit` that was only evaluated loosely.
+    fn loose_end(&self, bracket: &Bracket, limit: f64) -> Option<f64> {
         let loose = |theta: f64| self.locate(theta).is_ok_and(|k| !self.samples[k].tight);
-        [bracket.left.theta, bracket.right.theta].into_iter().find(|&theta| loose(theta))
+        let ends = [bracket.left, bracket.right].into_iter().filter(|end| end.value < limit);
+        ends.map(|end| end.theta).find(|&theta| loose(theta))
     }
 
     /// How much lower than evaluated the ends may be: the error of those that were only evaluated loosely.

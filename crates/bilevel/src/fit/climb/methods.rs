@@ -12,8 +12,16 @@ use crate::fit::{FitSettings, OuterKind, WeightsKind};
 
 /// Entries times splits up to which the scalar search explores between its points.
 const EXPLORED_ENTRIES: usize = 1_000_000;
-/// Points of the walk over the thirteen decades of a ridge parameter.
-const SMOOTH_POINTS: usize = 32;
+/// Points of the walk over the thirteen decades of a ridge parameter, a decade apart.
+///
+/// The share s/(s + λ) to which a direction of curvature s is fitted is a sigmoid of log λ, whose spectrum falls as e^{−π|ω|}. Values and slopes at points
+/// ln 10 apart tell waves up to ω = 2π/ln 10 from each other, beyond which about 10⁻³ of it is left: two minima that are there are seen.
+const SMOOTH_POINTS: usize = 14;
+/// Along that walk: values and slopes to two digits say where the minimum is, and what is found there is solved tightly.
+const SMOOTH_WALK: Accuracy = Accuracy { relative_gap: 1e-5, adjoint_residual: 1e-2 };
+/// Between its points, from so many entries on: the criterion has three digits, its seventh is as good as exact.
+const SMOOTH_REFINEMENT: Accuracy = Accuracy { relative_gap: 2e-8, adjoint_residual: 1e-6 };
+const SMOOTH_ENTRIES: usize = 10_000;
 /// Entries × splits × largest possible support up to which the scalar search walks on until the training rows are nearly interpolated.
 const WALKED_WORK: f64 = 2e8;
 /// Nearly interpolated: a support of this fraction of the largest possible.
@@ -48,17 +56,23 @@ impl<'a, F: Family<'a>> Climb<'_, 'a, '_, F> {
         if !self.family.has_kinks() {
             // The walk begins on a plateau where the coefficients are next to zero, and a rise there means nothing: the whole interval is walked.
             settings.early_stop = None;
-            // Without kinks the criterion is analytic in log λ, and nothing hides between points an e-fold apart.
             settings.points = points.min(SMOOTH_POINTS);
             settings.exploration = f64::INFINITY;
             settings.tolerance = 1e-8;
+            settings.smooth = true;
+            settings.accuracy.current = SMOOTH_WALK;
+            if entries > SMOOTH_ENTRIES {
+                settings.accuracy.tightest = SMOOTH_REFINEMENT;
+                settings.tolerance = 1e-7;
+            }
         }
         if entries > EXPLORED_ENTRIES {
             settings.exploration = f64::INFINITY;
             settings.points = settings.points.min(points * 2 / 5);
             settings.early_stop = settings.early_stop.map(|rule| EarlyStop { patience: 2, ..rule });
             settings.tolerance = 1e-7;
-            settings.accuracy.tightest.adjoint_residual = 1e-8;
+            let residual = &mut settings.accuracy.tightest.adjoint_residual;
+            *residual = residual.max(1e-8);
         }
         ScalarSearch { settings }
     }

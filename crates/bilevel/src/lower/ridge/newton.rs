@@ -30,6 +30,10 @@ const LONGEST_MOVE: f64 = 4.0;
 /// Largest and smallest relative residual of Newton's system where it is solved iteratively: far from the solution a step is worth few products, near it the residual
 /// follows the square root of the gap, with which Newton's method converges faster than linearly (Dembo, Eisenstat, Steihaug 1982).
 const NEWTON_RESIDUAL: (f64, f64) = (0.1, 1e-6);
+/// The last step need not do better than this part of the gap that is asked for.
+const TO_SPARE: f64 = 0.1;
+/// A gap is no larger than this part of the objective, which at a small λ is little beside that of the model without features.
+const OF_OBJECTIVE: f64 = 1e-2;
 
 /// Solves to a relative duality gap of `accuracy`, or as near as rounding allows.
 pub(super) fn solve<D: DesignMatrix, L: Loss>(
@@ -38,16 +42,20 @@ pub(super) fn solve<D: DesignMatrix, L: Loss>(
     accuracy: Accuracy,
 ) -> Result<Solution> {
     let tolerance = accuracy.relative_gap;
+    let of_null = |objective: f64| objective / context.problem.glm.null_model().objective;
     let mut state = State::new(context, start);
     let mut best_gap = f64::INFINITY;
     let mut stalled = 0;
     for step in 1..=MAX_STEPS {
         let gap = state.solution.relative_gap;
-        if gap <= tolerance && (tolerance > EXACT || gap <= ROUNDING) || stalled >= PATIENCE {
+        let wanted = tolerance.min(OF_OBJECTIVE * of_null(state.solution.objective));
+        let target = if tolerance > EXACT { wanted } else { ROUNDING };
+        // A start that happens to be good enough still has the λ before in its coefficients of little curvature: one step at least.
+        if gap <= ROUNDING || gap <= target && step > 1 || stalled >= PATIENCE {
             break;
         }
         best_gap = best_gap.min(gap);
-        let Some(fell) = state.step() else { break };
+        let Some(fell) = state.step(target) else { break };
         state.solution.iterations = step;
         let nears = state.solution.relative_gap < PROGRESS * best_gap;
         stalled = if fell || nears { 0 } else { stalled + 1 };
@@ -74,6 +82,7 @@ struct State<'c, 's, 'a, D, L> {
 }
 
 impl<'c, 's, 'a, D: DesignMatrix, L: Loss> State<'c, 's, 'a, D, L> {
+    /// At the start, or at the model without features where that is better: the solution at a λ that is far smaller is.
     fn new(context: &'c Context<'s, 'a, D, L>, start: Option<Solution>) -> Self {
         let glm = &context.problem.glm;
         let (n, p) = (glm.design.n_rows(), glm.design.n_columns());
@@ -82,6 +91,10 @@ impl<'c, 's, 'a, D: DesignMatrix, L: Loss> State<'c, 's, 'a, D, L> {
         let y = context.local(&start.coefficients);
         let mut state = Self { context, solution: start, y, gradient: Vec::new() };
         state.solution = state.evaluate(&state.y);
+        if state.solution.objective > glm.null_model().objective {
+            state.y.fill(0.0);
+            state.solution = state.evaluate(&state.y);
+        }
         state.measure();
         state
     }
@@ -120,10 +133,14 @@ impl<'c, 's, 'a, D: DesignMatrix, L: Loss> State<'c, 's, 'a, D, L> {
     /// Moves along Newton's direction to the first of t = 1, τ, τ/2, … at which P falls enough, τ ≤ ½ being the longest step on which the model can be
     /// expected to hold; a full step beyond it must keep what the model promised. Says whether P fell by more than rounding; `None` if there is no
     /// such t.
-    fn step(&mut self) -> Option<bool> {
+    ///
+    /// A residual of r leaves a gradient of r‖∇P‖, and so a gap r² times what it was.
+    fn step(&mut self, target: f64) -> Option<bool> {
         let glm = &self.context.problem.glm;
         let curvatures = glm.curvatures(&self.solution.predictor);
-        let residual = self.solution.relative_gap.sqrt().clamp(NEWTON_RESIDUAL.1, NEWTON_RESIDUAL.0);
+        let gap = self.solution.relative_gap;
+        let needed = (TO_SPARE * target / gap).sqrt();
+        let residual = gap.sqrt().max(needed).clamp(NEWTON_RESIDUAL.1, NEWTON_RESIDUAL.0);
         let direction = self.context.system(&curvatures).descent(&self.gradient, residual)?;
         let longest = self.longest_step(&direction, &curvatures);
         let before = self.solution.objective;

@@ -8,9 +8,9 @@ use crate::design::DesignMatrix;
 use crate::loss::Loss;
 use crate::solver::{Cholesky, Spectrum};
 
-use super::super::Curvature;
 use super::super::row_gram::row_gram;
 use super::super::system::{Dual, Inner, Way};
+use super::super::{Curvature, RowMajor};
 use super::Context;
 
 /// Largest size whose eigenvalues are computed: they cost about as much as ten factorizations, below a second.
@@ -35,6 +35,8 @@ pub(super) struct Caches {
     row_gram: AtWeights<Vec<f64>>,
     /// The last way, for a loss of constant curvature.
     last: AtWeights<Way>,
+    /// All columns by rows, once a system is solved by products; `None` where they are not sparse.
+    by_rows: OnceLock<Option<Arc<RowMajor>>>,
 }
 
 /// Whether conjugate gradients cost less than the factor of a matrix that the next step makes anew: sparse products are cheap, factors are not.
@@ -64,8 +66,18 @@ fn at_weights<T>(kept: &AtWeights<T>, weights: &[f64], make: impl FnOnce() -> T)
 impl Caches {
     pub(super) fn new(sample_weights: &[f64]) -> Self {
         let rows = (0_u32..).zip(sample_weights).filter(|(_, s)| **s > 0.0).map(|(i, _)| i).collect();
-        let (gram, spectrum) = (OnceLock::new(), OnceLock::new());
-        Self { rows, gram, spectrum, row_gram: Mutex::default(), last: Mutex::default() }
+        let (gram, spectrum, by_rows) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
+        Self { rows, gram, spectrum, row_gram: Mutex::default(), last: Mutex::default(), by_rows }
+    }
+
+    /// The columns by rows, where none of them is excluded.
+    pub(super) fn by_rows<D: DesignMatrix, L: Loss>(
+        &self,
+        context: &Context<'_, '_, D, L>,
+    ) -> Option<Arc<RowMajor>> {
+        let glm = &context.problem.glm;
+        let make = || RowMajor::new(glm.design, &context.columns, glm.sample_weights).map(Arc::new);
+        (context.columns.len() == glm.design.n_columns()).then(|| self.by_rows.get_or_init(make).clone())?
     }
 
     /// The way to solve with H at one point.
