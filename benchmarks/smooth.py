@@ -5,11 +5,15 @@
 The rows are divided in three, class by class: 60 % train, 20 % are the hold-out set that the hyperparameters
 are judged by, 20 % are the test set that nobody sees. Each method chooses on the same two parts:
 
-- bilevel, one lambda, and one for each feature (`RidgeClassifier` with the split as its criterion);
+- bilevel, one lambda, and one for each feature (`RidgeClassifier` with the split as its criterion); the
+  features' lambdas are pulled to their mean as strongly as validation rows want that had no part in them;
 - HOAG's way: gradient descent on log lambda with a step that grows while it succeeds and is halved where it
   fails, the lower level by L-BFGS to a tolerance that tightens, the hypergradient by conjugate gradients
   (Pedregosa, ICML 2016; written out here on SciPy);
 - scikit-learn's `LogisticRegressionCV` on the same split, with its default grid of ten.
+
+The last two rows are the same with five folds of training and hold-out rows, as most people run it; there
+the hold-out set is part of the folds, and its loss is a check only.
 
 Methods take turns, five times, and the medians are printed as a Markdown table. Losses are those of the
 coefficients that were trained on the training part, computed here for all of them: one code says what each is
@@ -80,29 +84,35 @@ def train(data: Data, decay: np.ndarray | float) -> tuple[np.ndarray, float]:
     return model.coef_[0] / root, float(model.intercept_[0])
 
 
-def bilevel(weights: str) -> Callable[[Data], np.ndarray | float]:
-    """The decays that bilevel learns."""
+def bilevel(weights: str, folds: int | None = None) -> Callable[[Data], np.ndarray | float]:
+    """The decays that bilevel learns, on the split or on folds."""
 
     def search(data: Data) -> np.ndarray | float:
         x, b, split = data.searched()
-        return RidgeClassifier(weights=weights, criterion=split).fit(x, b).lambda_
+        criterion = {"criterion": split} if folds is None else {"cv": folds}
+        return RidgeClassifier(weights=weights, **criterion).fit(x, b).lambda_
 
     return search
 
 
-def scikit_learn(data: Data) -> float:
+def scikit_learn(folds: int | None = None) -> Callable[[Data], float]:
     """The decay that `LogisticRegressionCV` chooses, in units of the mean loss."""
-    x, b, split = data.searched()
-    model = LogisticRegressionCV(
-        Cs=10,
-        cv=[split],
-        scoring="neg_log_loss",
-        max_iter=1000,
-        l1_ratios=(0.0,),
-        use_legacy_attributes=False,
-    )
-    model.fit(x, b)
-    return 1.0 / (len(split[0]) * float(np.ravel(model.C_)[0]))
+
+    def search(data: Data) -> float:
+        x, b, split = data.searched()
+        model = LogisticRegressionCV(
+            Cs=10,
+            cv=[split] if folds is None else folds,
+            scoring="neg_log_loss",
+            max_iter=1000,
+            l1_ratios=(0.0,),
+            use_legacy_attributes=False,
+        )
+        model.fit(x, b)
+        trained = len(split[0]) if folds is None else len(b) * (folds - 1) / folds
+        return 1.0 / (trained * float(np.ravel(model.C_)[0]))
+
+    return search
 
 
 def hoag(data: Data) -> float:
@@ -148,7 +158,9 @@ METHODS: dict[str, Callable[[Data], np.ndarray | float]] = {
     "bilevel, one decay": bilevel("scalar"),
     "bilevel, one for each feature": bilevel("feature"),
     "HOAG, one decay": hoag,
-    "LogisticRegressionCV, 10 decays": scikit_learn,
+    "LogisticRegressionCV, 10 decays": scikit_learn(),
+    "bilevel, one decay, 5 folds": bilevel("scalar", folds=5),
+    "LogisticRegressionCV, 10 decays, 5 folds": scikit_learn(folds=5),
 }
 
 

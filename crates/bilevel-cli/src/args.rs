@@ -272,9 +272,9 @@ pub struct ModelArgs {
     #[arg(long, value_name = "VALUE", value_parser = not_negative)]
     pub l2: Option<f64>,
     /// Pull each feature's log-weight to the mean of its group (of all, without groups) with this strength, 0 or more, where every feature
-    /// learns a weight of its own.
-    #[arg(long, value_name = "VALUE", default_value = "0", value_parser = not_negative)]
-    pub pull: f64,
+    /// learns a weight of its own [default: under a ridge penalty chosen on rows that did not choose the weights, else 0].
+    #[arg(long, value_name = "VALUE", value_parser = not_negative)]
+    pub pull: Option<f64>,
     /// Outer method: global search over one weight, trust region, normalized subgradient, quasi-Newton, Gauss-Newton, or a grid.
     #[arg(long, value_name = "METHOD", default_value = "auto",
           value_parser = one_of::<OuterKind>(&["auto", "scalar", "ntrba", "nba", "lbfgs", "gauss-newton", "grid"]))]

@@ -84,3 +84,21 @@ def test_settings_of_sparse_penalties_are_refused():
         RidgeRegressor(weights="adaptive").fit(X, y)
     with pytest.raises(TypeError):
         RidgeRegressor(penalty="l1")
+
+
+def test_features_are_pulled_to_each_other_unless_they_are_to_be_free():
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(90, 30))
+    y = X @ rng.normal(size=30) + 3 * rng.normal(size=90)
+    rows = np.arange(90)
+    split = (rows[:60], rows[60:])
+    models = {
+        name: RidgeRegressor(weights="feature", criterion=split, **pull).fit(X, y)
+        for name, pull in {"chosen": {}, "free": {"pull": 0.0}, "tied": {"pull": 1e6}}.items()
+    }
+    spread = {name: np.ptp(np.log(model.lambda_)) for name, model in models.items()}
+    assert spread["tied"] < 1e-2 and spread["tied"] <= spread["chosen"] <= spread["free"]
+    one = RidgeRegressor(**SCALAR, criterion=split).fit(X, y)
+    assert models["free"].criterion_value_ <= models["chosen"].criterion_value_ <= one.criterion_value_
+    with pytest.raises(ValueError, match=r"`pull`: found -1"):
+        RidgeRegressor(weights="feature", pull=-1.0).fit(X, y)

@@ -362,7 +362,8 @@ fn one_class_in_the_training_rows_is_refused_in_a_sentence() {
 fn a_strong_pull_leaves_one_weight_for_each_group() {
     let data = data(40, Task::Regression);
     let thetas = |pull: f64| {
-        let settings = FitSettings { weights: WeightsKind::Feature, pull, ..FitSettings::default() };
+        let settings =
+            FitSettings { weights: WeightsKind::Feature, pull: Some(pull), ..FitSettings::default() };
         let fit = run(&data, &settings, &mut Silent).unwrap();
         (fit.record.weights.theta.clone(), fit.record.criterion.value)
     };

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bilevel._estimator import one_of
+from bilevel._estimator import a_number, one_of
 from bilevel._regressor import LinearRegressor
 
 WEIGHTS = ("auto", "scalar", "group", "feature")
@@ -29,6 +29,10 @@ class RidgeRegressor(LinearRegressor):
         The folds of ``criterion="cv"``, as in scikit-learn.
     validation_fraction : float
         The fraction of rows that validate with ``criterion="holdout"``.
+    pull : float
+        Strength of the pull of each feature's log λ to the mean of its group (of all, without groups), where each
+        learns its own: 0 leaves them free to fit the validation rows by heart. By default the strength that serves
+        validation rows best that had no part in choosing the λ.
     feature_groups : array of length n_features
         A label for each feature: those with the same label are one group.
     standardize : bool
@@ -76,6 +80,7 @@ class RidgeRegressor(LinearRegressor):
         criterion: Any = "cv",
         cv: Any = 5,
         validation_fraction: float = 0.25,
+        pull: float | None = None,
         feature_groups: Any = None,
         standardize: bool = False,
         fit_intercept: bool = True,
@@ -107,6 +112,11 @@ class RidgeRegressor(LinearRegressor):
             callback=callback,
             verbose=verbose,
         )
+        self.pull = pull
 
     def _penalty_settings(self) -> dict[str, Any]:
-        return {"penalty": "ridge", "weights": one_of("weights", self.weights, WEIGHTS)}
+        return {
+            "penalty": "ridge",
+            "weights": one_of("weights", self.weights, WEIGHTS),
+            "pull": None if self.pull is None else a_number("pull", self.pull),
+        }

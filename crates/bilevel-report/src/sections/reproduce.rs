@@ -72,7 +72,7 @@ fn command(fit: &Fit) -> String {
     let grouped = settings.weights == WeightsKind::Group || settings.penalty == PenaltyKind::GroupL1;
     option(grouped, "--groups FILE".into());
     option(settings.l2.is_some(), format!("--l2 {}", settings.l2.unwrap_or_default()));
-    option(settings.pull != defaults.pull, format!("--pull {}", settings.pull));
+    option(settings.pull.is_some(), format!("--pull {}", settings.pull.unwrap_or_default()));
     option(settings.outer != defaults.outer, format!("--outer {}", words::outer(settings.outer)));
     option(settings.policy != defaults.policy, format!("--policy {}", words::policy(settings.policy)));
     option(settings.band != defaults.band, format!("--band {:e}", settings.band));

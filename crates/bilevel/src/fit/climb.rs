@@ -92,6 +92,8 @@ pub(super) struct Climb<'c, 'a, 'o, F: Family<'a>> {
     curve: Vec<CurvePoint>,
     lambda_range: Option<(f64, f64)>,
     interrupted: bool,
+    /// μ of the pull on one weight for each feature.
+    pull: f64,
     /// The solutions at the end of the last stage.
     last_solutions: Vec<WarmStart>,
 }
@@ -152,6 +154,7 @@ impl<'c, 'a, 'o, F: Family<'a>> Climb<'c, 'a, 'o, F> {
             curve: Vec::new(),
             lambda_range: None,
             interrupted: false,
+            pull: settings.pull.unwrap_or(0.0),
             last_solutions: Vec::new(),
         })
     }
@@ -262,8 +265,12 @@ impl<'c, 'a, 'o, F: Family<'a>> Climb<'c, 'a, 'o, F> {
         if only_if_better && self.affordable_steps(best.result.evaluation.support_size) < enough {
             return Ok(best);
         }
-        if only_if_better && !self.survives_cross_fitting(&best, kind, name)? {
-            return Ok(best);
+        let pulls = self.pulls(&best, kind);
+        if only_if_better || pulls.len() > 1 {
+            let survives = self.survives_cross_fitting(&best, kind, name, &pulls)?;
+            if only_if_better && !survives {
+                return Ok(best);
+            }
         }
         if self.interrupted {
             return Ok(best);

@@ -126,8 +126,8 @@ fn check(settings: &FitSettings, has_groups: bool) -> Result<()> {
     if !(0.0..1.0).contains(&settings.band) {
         return Err(Error::setting("band", settings.band, "a fraction from 0 to below 1"));
     }
-    if !(settings.pull >= 0.0 && settings.pull.is_finite()) {
-        return Err(Error::setting("pull", settings.pull, "a finite number of at least 0"));
+    if let Some(pull) = settings.pull.filter(|pull| !(*pull >= 0.0 && pull.is_finite())) {
+        return Err(Error::setting("pull", pull, "a finite number of at least 0"));
     }
     if settings.max_outer == 0 {
         return Err(Error::setting("max outer", 0, "at least 1 outer step"));

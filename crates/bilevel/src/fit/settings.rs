@@ -95,8 +95,9 @@ pub struct FitSettings {
     /// Fraction of the rows put aside as a test set before anything else; default none.
     pub test_fraction: Option<f64>,
     /// Strength μ of the pull of each feature's log-weight, counted from where it starts, to its group's mean (of all, without groups): (μ/2)Σ(θ_j − θ̄)² joins the
-    /// criterion where weights are learned for each feature. Default 0.
-    pub pull: f64,
+    /// criterion where weights are learned for each feature. `None` (default): under a ridge penalty the strength that serves validation rows best that had no
+    /// part in choosing the weights, and 0 under the others.
+    pub pull: Option<f64>,
     /// Fixed ridge parameter α of an elastic net; `None` learns it. Ignored by the other penalties (α = 0).
     pub l2: Option<f64>,
     /// Scale columns to unit standard deviation (the design is not copied); default no.
@@ -132,7 +133,7 @@ impl Default for FitSettings {
             band: Selection::BAND,
             split: SplitSettings::Folds(5),
             test_fraction: None,
-            pull: 0.0,
+            pull: None,
             l2: None,
             standardize: false,
             intercept: true,

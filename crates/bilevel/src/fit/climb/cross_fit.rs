@@ -1,4 +1,4 @@
-//! Whether thousands of weights help on validation rows that did not choose them.
+//! Whether thousands of weights help on validation rows that did not choose them, and how free they should be.
 
 use crate::Result;
 use crate::data::Split;
@@ -11,8 +11,31 @@ use crate::fit::WeightsKind;
 use crate::fit::family::Family;
 use crate::fit::tall::Place;
 
+/// Strengths of the pull to choose from, times Φ/p: from where the weights stay within a percent of each other to where thousands of them fit hundreds of
+/// validation rows by heart.
+const PULLS: [f64; 4] = [1e3, 1e2, 1e1, 1.0];
+
+/// What rows say about weights that they did not choose.
+struct Judgement {
+    /// The criterion there.
+    value: f64,
+    /// Whether it improves on the stage before by more than the standard error of the difference.
+    survives: bool,
+}
+
 impl<'a, F: Family<'a>> Climb<'_, 'a, '_, F> {
-    /// Whether many weights help on rows that did not choose them.
+    /// The strengths of the pull that come into question, decreasing: one, unless it is to be chosen.
+    pub(super) fn pulls(&self, best: &Stage, kind: WeightsKind) -> Vec<f64> {
+        let is_chosen =
+            self.settings.pull.is_none() && kind == WeightsKind::Feature && !self.family.has_kinks();
+        if !is_chosen {
+            return vec![self.settings.pull.unwrap_or(0.0)];
+        }
+        let unit = best.result.evaluation.value / self.factors.len().max(1) as f64;
+        PULLS.iter().map(|times| times * unit).collect()
+    }
+
+    /// Whether many weights help on rows that did not choose them, under the best of the given pulls, which then stays in force.
     ///
     /// A criterion that thousands of weights were fitted to says nothing about them. So the weights are learned on one half of the splits (of
     /// the validation rows, for a hold-out or where splits share them) and judged on the other, and the other way round; they survive if the two judgements together improve
@@ -22,9 +45,11 @@ impl<'a, F: Family<'a>> Climb<'_, 'a, '_, F> {
         best: &Stage,
         kind: WeightsKind,
         name: &str,
+        pulls: &[f64],
     ) -> Result<bool> {
+        self.pull = pulls.first().copied().unwrap_or(0.0);
         let Some(halves) = &self.family.prepared().rows.halves else {
-            let survives = self.cross_fit(best, &best.of_splits, kind, name);
+            let survives = self.survives_under(pulls, best, &best.of_splits, kind, name);
             self.objective.set_active(&vec![true; self.objective.n_splits()])?;
             return survives;
         };
@@ -39,7 +64,7 @@ impl<'a, F: Family<'a>> Climb<'_, 'a, '_, F> {
         let solutions_of_whole = self.last_solutions.clone();
         self.last_solutions =
             halves.iter().filter_map(|(k, _)| self.last_solutions.get(*k).cloned()).collect();
-        let survives = self.cross_fit(best, &of_halves, kind, name);
+        let survives = self.survives_under(pulls, best, &of_halves, kind, name);
         (self.objective, self.last_solutions) = (whole, solutions_of_whole);
         survives
     }
@@ -54,13 +79,41 @@ impl<'a, F: Family<'a>> Climb<'_, 'a, '_, F> {
         Ok(std::mem::replace(&mut self.objective, objective))
     }
 
+    /// The judgement under ever weaker pulls, until it gets worse; the best pull is kept.
+    fn survives_under(
+        &mut self,
+        pulls: &[f64],
+        best: &Stage,
+        of_splits: &[Hyperparameters],
+        kind: WeightsKind,
+        name: &str,
+    ) -> Result<bool> {
+        let mut lowest: Option<(Judgement, f64)> = None;
+        for &pull in pulls {
+            self.pull = pull;
+            let name = if pulls.len() > 1 { format!("{name}, pull {pull:.1e}") } else { name.to_string() };
+            let Some(judgement) = self.cross_fit(best, of_splits, kind, &name)? else { break };
+            if lowest.as_ref().is_some_and(|(lowest, _)| judgement.value >= lowest.value) {
+                break;
+            }
+            lowest = Some((judgement, pull));
+            if self.interrupted {
+                break;
+            }
+        }
+        let Some((judgement, pull)) = lowest else { return Ok(false) };
+        self.pull = pull;
+        Ok(judgement.survives)
+    }
+
+    /// `None` if the search was interrupted before all rows had judged.
     fn cross_fit(
         &mut self,
         best: &Stage,
         of_splits: &[Hyperparameters],
         kind: WeightsKind,
         name: &str,
-    ) -> Result<bool> {
+    ) -> Result<Option<Judgement>> {
         let count = self.objective.n_splits();
         let mut judged = Vec::with_capacity(best.samples.len());
         let mut last = None;
@@ -86,7 +139,7 @@ impl<'a, F: Family<'a>> Climb<'_, 'a, '_, F> {
                 break;
             }
         }
-        let Some(mut stage) = last else { return Ok(false) };
+        let Some(mut stage) = last else { return Ok(None) };
         let complete = judged.len() == best.samples.len();
         // The halves of a split have other numbers than the split, but stay in the same order.
         judged.sort_by_key(|s| (s.row, s.split));
@@ -95,7 +148,8 @@ impl<'a, F: Family<'a>> Climb<'_, 'a, '_, F> {
         stage.result.evaluation.value = mean_over_splits(&stage.samples);
         let (survives, error) = self.compare(best, &stage);
         self.record(&format!("{name}, cross-fitted"), &stage, error, false);
-        Ok(survives && complete)
+        let value = stage.result.evaluation.value;
+        Ok(complete.then_some(Judgement { value, survives }))
     }
 }
 

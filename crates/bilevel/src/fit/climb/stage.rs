@@ -51,7 +51,7 @@ impl<'a, F: Family<'a>> Climb<'_, 'a, '_, F> {
     ) -> Result<(Stage, Box<dyn Parametrization>)> {
         let Maps { of_splits, of_final } = maps;
         self.install(of_splits)?;
-        self.objective.set_pull((kind == WeightsKind::Feature).then(|| self.pull()).flatten());
+        self.objective.set_pull((kind == WeightsKind::Feature).then(|| self.outer_penalty()).flatten());
         let n_parameters = self.objective.n_parameters();
         self.observer.borrow_mut().on_stage(name, n_parameters);
         let mut trace = std::mem::take(&mut self.trace);
@@ -101,8 +101,16 @@ impl<'a, F: Family<'a>> Climb<'_, 'a, '_, F> {
         self.interrupted = matches!(result.stop_reason, StopReason::Cancelled | StopReason::TimeLimit);
         self.start_from_last_stage();
         let request = tight(self.settings.selection());
-        let one_sided = if n_parameters == 1 { Some(self.one_sided_slopes(result.theta[0])?) } else { None };
+        let beside = match result.theta[..] {
+            [theta] if self.family.has_kinks() => Some(self.one_sided_slopes(theta)?),
+            _ => None,
+        };
         let evaluation = self.objective.evaluate(&result.theta, request)?;
+        // Without kinks both slopes are the derivative.
+        let one_sided = match evaluation.gradient[..] {
+            [slope] => beside.or(Some((slope, slope))),
+            _ => None,
+        };
         // What the pull adds is not the criterion.
         let evaluation =
             Evaluation { value: evaluation.value - self.objective.pull_value(&result.theta), ..evaluation };
@@ -135,12 +143,12 @@ impl<'a, F: Family<'a>> Climb<'_, 'a, '_, F> {
         self.objective.forget_all_but(solutions);
     }
 
-    /// The outer penalty that the settings ask for on one weight for each block.
-    fn pull(&self) -> Option<Pull> {
+    /// The outer penalty on one weight for each block, if there is to be one.
+    fn outer_penalty(&self) -> Option<Pull> {
         let group_of =
             |groups: &Vec<usize>| groups.iter().map(|&g| u32::try_from(g).unwrap_or(u32::MAX)).collect();
         let groups = self.groups.as_ref().map_or_else(|| vec![0; self.factors.len()], group_of);
-        (self.settings.pull > 0.0).then(|| Pull::new(self.settings.pull, groups))
+        (self.pull > 0.0).then(|| Pull::new(self.pull, groups))
     }
 
     pub(super) fn install(&mut self, mut maps: Vec<Box<dyn Parametrization>>) -> Result<()> {
