@@ -32,7 +32,7 @@ fn wrong_samples_are_flagged_and_every_sample_is_in_the_table() {
         let row: usize = line.split(',').next().unwrap().parse().unwrap();
         assert_eq!((row - 1) % 5, 0, "{line}");
     }
-    let predicted = ["predict", "out", "checked.csv", "--output", "predicted.csv"];
+    let predicted = ["predict", "out", "checked.csv", "--target", "y", "--output", "predicted.csv"];
     succeed(scratch.path(), &predicted);
     assert_eq!(scratch.read("predicted.csv").lines().count(), 61);
     let said = succeed(scratch.path(), &asked[..6]);

@@ -30,8 +30,6 @@ const LONGEST_MOVE: f64 = 4.0;
 /// Largest and smallest relative residual of Newton's system where it is solved iteratively: far from the solution a step is worth few products, near it the residual
 /// follows the square root of the gap, with which Newton's method converges faster than linearly (Dembo, Eisenstat, Steihaug 1982).
 const NEWTON_RESIDUAL: (f64, f64) = (0.1, 1e-6);
-/// The last step need not do better than this part of the gap that is asked for.
-const TO_SPARE: f64 = 0.1;
 /// A gap is no larger than this part of the objective, which at a small λ is little beside that of the model without features.
 const OF_OBJECTIVE: f64 = 1e-2;
 
@@ -55,7 +53,7 @@ pub(super) fn solve<D: DesignMatrix, L: Loss>(
             break;
         }
         best_gap = best_gap.min(gap);
-        let Some(fell) = state.step(target) else { break };
+        let Some(fell) = state.step() else { break };
         state.solution.iterations = step;
         let nears = state.solution.relative_gap < PROGRESS * best_gap;
         stalled = if fell || nears { 0 } else { stalled + 1 };
@@ -133,14 +131,10 @@ impl<'c, 's, 'a, D: DesignMatrix, L: Loss> State<'c, 's, 'a, D, L> {
     /// Moves along Newton's direction to the first of t = 1, τ, τ/2, … at which P falls enough, τ ≤ ½ being the longest step on which the model can be
     /// expected to hold; a full step beyond it must keep what the model promised. Says whether P fell by more than rounding; `None` if there is no
     /// such t.
-    ///
-    /// A residual of r leaves a gradient of r‖∇P‖, and so a gap r² times what it was.
-    fn step(&mut self, target: f64) -> Option<bool> {
+    fn step(&mut self) -> Option<bool> {
         let glm = &self.context.problem.glm;
         let curvatures = glm.curvatures(&self.solution.predictor);
-        let gap = self.solution.relative_gap;
-        let needed = (TO_SPARE * target / gap).sqrt();
-        let residual = gap.sqrt().max(needed).clamp(NEWTON_RESIDUAL.1, NEWTON_RESIDUAL.0);
+        let residual = self.solution.relative_gap.sqrt().clamp(NEWTON_RESIDUAL.1, NEWTON_RESIDUAL.0);
         let direction = self.context.system(&curvatures).descent(&self.gradient, residual)?;
         let longest = self.longest_step(&direction, &curvatures);
         let before = self.solution.objective;
