@@ -30,9 +30,9 @@ class RidgeRegressor(LinearRegressor):
     validation_fraction : float
         The fraction of rows that validate with ``criterion="holdout"``.
     pull : float
-        Strength of the pull of each feature's log λ to the mean of its group (of all, without groups), where each
-        learns its own: 0 leaves them free to fit the validation rows by heart. By default the strength that serves
-        validation rows best that had no part in choosing the λ.
+        Strength of the pull of each feature's log λ to the mean of its group (of all, without groups),
+        where each learns its own: 0 leaves them free to fit the validation rows by heart. By default the
+        strength that serves validation rows best that had no part in choosing the λ.
     feature_groups : array of length n_features
         A label for each feature: those with the same label are one group.
     standardize : bool
