@@ -2,8 +2,8 @@
 Tomography of a tooth
 =====================
 
-Real projections of a tooth, a third of the views, and the question that every such reconstruction begins with:
-how much to smooth. The projections are a linear operator with an exact adjoint; the rest is as for any other
+Real projections of a tooth, a third of the views, and the question that every reconstruction begins with: how
+much to smooth. The projections are a linear operator with an exact adjoint; the rest is as for any other
 operator. There is no true image here. The views that were left out say which reconstruction predicts them.
 """
 
@@ -36,6 +36,7 @@ print(f"{seen.sum()} views of {n} detectors to reconstruct from, {(~seen).sum()}
 # The tooth did not turn around the middle of the detector. With a wrong axis no image explains the data, and
 # what is left over looks like noise: the axis is where the noise that the fit speaks of is smallest.
 def scan(views, axis):
+    """The projections of these views around this axis."""
     return radon((n, n), degrees[views], detectors=n, axis=axis)
 
 
@@ -54,8 +55,8 @@ print(f"axis at detector {axis:.1f} of {n}; dot test {dot_test(A):.0e}")
 # %%
 # Reconstructions
 # ---------------
-# One Krylov space serves all λ of ``‖Ax - b‖² + λ‖x‖²``. Total variation costs more and knows that bodies have
-# edges; its weight comes from SURE with one random probe, at the noise level that the first fit speaks of.
+# One Krylov space serves all λ of ``‖Ax - b‖² + λ‖x‖²``. Total variation costs more and knows that bodies
+# have edges; its weight comes from SURE with one random probe, at the noise level that the first fit speaks of.
 smooth = choose_lambda(A, sinogram[seen], method="gcv")
 print(f"GCV: λ = {smooth.lambda_:.3g}, {smooth.degrees_of_freedom:.0f} degrees of freedom, {smooth.verdict}")
 tv = TotalVariation(A, sigma=smooth.sigma, non_negative=True, tol=1e-3)

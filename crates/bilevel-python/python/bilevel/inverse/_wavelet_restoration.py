@@ -13,7 +13,6 @@ from bilevel.inverse._operators import Operator, convolution
 from bilevel.inverse._restorer import Restorer, image_shape
 from bilevel.inverse._wavelet import denoise_wavelet
 
-
 #: Shifts of the basis that a restoration behind an operator is averaged over, beside none.
 SHIFTS = ((5, 3), (10, 6), (15, 9))
 
@@ -106,7 +105,7 @@ class WaveletRestoration(Restorer):
         operator = self._operator()
         if operator is None or self.undecimated:
             return image
-        # One orthogonal basis leaves marks of its own grid: the mean over a few shifts of it has them no more.
+        # One orthogonal basis leaves marks of its grid: the mean over a few shifts of it has them no more.
         images, tol = [image], self._tolerance(len(weights) > 1)
         for rows, columns in SHIFTS:
             shift = (rows % shape[0], columns % shape[1])
