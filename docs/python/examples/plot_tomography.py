@@ -56,7 +56,8 @@ print(f"axis at detector {axis:.1f} of {n}; dot test {dot_test(A):.0e}")
 # Reconstructions
 # ---------------
 # One Krylov space serves all λ of ``‖Ax - b‖² + λ‖x‖²``. Total variation costs more and knows that bodies
-# have edges; its weight comes from SURE with one random probe, at the noise level that the first fit speaks of.
+# have edges; its weight comes from SURE with one random probe, at the noise level that the first fit speaks
+# of.
 smooth = choose_lambda(A, sinogram[seen], method="gcv")
 print(f"GCV: λ = {smooth.lambda_:.3g}, {smooth.degrees_of_freedom:.0f} degrees of freedom, {smooth.verdict}")
 tv = TotalVariation(A, sigma=smooth.sigma, non_negative=True, tol=1e-3)
