@@ -29,6 +29,8 @@ const WALK_GAP: f64 = 1e-4;
 
 /// As long as the models promise more than this part of |Φ|, the walk's accuracy is good enough to refine with.
 const ROUGH_PROMISE: f64 = 1e-5;
+/// Where Φ comes near to zero, at least of this part of its largest value.
+const NEAR_ZERO: f64 = 1e-3;
 
 /// Factor of the patience where nothing is gained yet.
 const BEFORE_ANY_GAIN: usize = 6;
@@ -223,13 +225,21 @@ impl ScalarSearch {
     fn refine(&self, search: &mut Search<'_>, curve: &mut Curve) -> Result<StopReason> {
         let mut brackets = curve.brackets();
         let mut tight = false;
-        for _ in 0..self.settings.max_refinements {
+        for round in 0..self.settings.max_refinements {
             // A walk along a smooth criterion is solved too loosely to refine with.
             let rough =
-                if tight || self.settings.smooth { None } else { self.rough_split(search, &brackets) };
+                if tight || self.settings.smooth { None } else { self.rough_split(search, curve, &brackets) };
             if rough.is_none() && !tight {
                 tight = true;
                 search.accuracy.current = search.accuracy.tightest;
+                // What looked best at the walk's accuracy may have looked too good.
+                if let (1.., Some(&[best])) = (round, search.best_theta()) {
+                    let told = curve.evaluate(search, best, None, true)?.1;
+                    curve.renew(&mut brackets, best);
+                    if let Some(reason) = told.break_value() {
+                        return Ok(reason);
+                    }
+                }
             }
             let Some((k, theta)) = rough.or_else(|| self.next_split(search, curve, &brackets)) else {
                 return Ok(StopReason::SearchComplete);
@@ -257,9 +267,10 @@ impl ScalarSearch {
     }
 
     /// The bracket that promises most, and where to split it, as long as that is more than the accuracy of the walk can blur.
-    fn rough_split(&self, search: &Search<'_>, brackets: &[Bracket]) -> Option<(usize, f64)> {
+    fn rough_split(&self, search: &Search<'_>, curve: &Curve, brackets: &[Bracket]) -> Option<(usize, f64)> {
         let best = search.best_value();
-        let promised = ROUGH_PROMISE.max(self.settings.tolerance) * best.abs();
+        let promised =
+            ROUGH_PROMISE.max(self.settings.tolerance) * best.abs().max(NEAR_ZERO * curve.largest());
         lowest(brackets, Bracket::predicted_value, best - promised).map(|k| (k, brackets[k].next_theta()))
     }
 

@@ -283,6 +283,11 @@ impl<'a> Search<'a> {
         self.best.as_ref().map_or(f64::INFINITY, |best| best.value)
     }
 
+    /// Where it was found.
+    pub fn best_theta(&self) -> Option<&[f64]> {
+        self.best.as_ref().map(|best| best.theta.as_slice())
+    }
+
     /// The answer: the best point, evaluated tightly.
     pub fn finish(mut self, stop_reason: StopReason) -> Result<OuterResult> {
         self.accuracy.current = Accuracy::TIGHT;
