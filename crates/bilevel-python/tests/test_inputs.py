@@ -117,7 +117,8 @@ def test_int64_indices_unsorted_and_duplicate_entries_are_put_in_order_in_a_copy
     twice = sparse.csc_array((data, indices, starts), shape=X.shape)
     before = twice.indices.copy()
     model = SparseRegressor(weights="scalar").fit(twice, y)
-    np.testing.assert_allclose(model.coef_, EXPECTED[::-1], rtol=1e-9, atol=1e-12)
+    # Sums in another order are rounded otherwise, and λ is known to the tolerance of the search only.
+    np.testing.assert_allclose(model.coef_, EXPECTED[::-1], rtol=1e-6, atol=1e-12)
     np.testing.assert_array_equal(twice.indices, before)
 
 

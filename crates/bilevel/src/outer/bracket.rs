@@ -150,20 +150,22 @@ impl Bracket {
         if near == Side::Left { overshoot } else { 1.0 - overshoot }
     }
 
-    /// The two brackets that a point inside makes of this one.
-    pub fn split(&self, middle: End) -> [Self; 2] {
-        let left = Self { left: self.left, right: middle, shape: self.shape_after(Side::Right, middle) };
-        let right = Self { left: middle, right: self.right, shape: self.shape_after(Side::Left, middle) };
+    /// The two brackets that a point inside makes of this one. Where only a `rough` minimum is looked for, many small kinks count as a bend; for an
+    /// exact one, each of them is a kink that the minimum may lie on.
+    pub fn split(&self, middle: End, rough: bool) -> [Self; 2] {
+        let shape = |side| self.shape_after(side, middle, rough);
+        let left = Self { left: self.left, right: middle, shape: shape(Side::Right) };
+        let right = Self { left: middle, right: self.right, shape: shape(Side::Left) };
         [left, right]
     }
 
-    fn shape_after(&self, side: Side, middle: End) -> Shape {
+    fn shape_after(&self, side: Side, middle: End, rough: bool) -> Shape {
         let replaced = if side == Side::Left { self.left } else { self.right };
         let ratio = middle.slope.abs() / replaced.slope.abs();
         if ratio <= SMOOTH_SLOPE_RATIO || middle.slope == 0.0 {
             return Shape::Smooth;
         }
-        if ratio < STRAIGHT_SLOPE_RATIO {
+        if rough && ratio < STRAIGHT_SLOPE_RATIO {
             return Shape::Bent;
         }
         let repeats = match self.shape {

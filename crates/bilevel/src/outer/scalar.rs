@@ -255,7 +255,7 @@ impl ScalarSearch {
                 None => {
                     let bracket = brackets.swap_remove(k);
                     let told = curve.evaluate(search, theta, Some(bracket.width()), tight)?.1;
-                    brackets.extend(bracket.split(curve.end(theta)));
+                    brackets.extend(bracket.split(curve.end(theta), !tight));
                     told
                 }
             };

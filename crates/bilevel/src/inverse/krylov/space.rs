@@ -12,8 +12,6 @@ use crate::{Error, Result};
 /// Steps of the bidiagonalization that estimates ‖A‖ for error bounds, and what is added for their shortfall.
 const NORM_STEPS: usize = 8;
 const NORM_MARGIN: f64 = 1.1;
-/// A λ that changed by less than this, in ln λ, is near the last one.
-const STEADY: f64 = 0.7;
 
 /// A growing space, for those who want more of it than [`hybrid`](super::hybrid) gives: solutions and derivatives at any λ.
 ///
@@ -36,8 +34,6 @@ pub struct HybridSpace<'a> {
     freedom: Option<StochasticFreedom<&'a dyn LinearOperator>>,
     /// ω of the weighted GCV at the sizes where λ was chosen.
     omegas: Vec<f64>,
-    /// The λ that was chosen last, by GCV with probes.
-    last: Option<f64>,
     projected: Projected,
     rule: Rule,
     settings: HybridSettings,
@@ -96,17 +92,7 @@ impl<'a> HybridSpace<'a> {
             _ => None,
         };
         let projected = Projected::new(&bidiagonal)?;
-        Ok(Self {
-            bidiagonal,
-            held_out,
-            freedom,
-            omegas: Vec::new(),
-            last: None,
-            projected,
-            rule,
-            settings,
-            norm: None,
-        })
+        Ok(Self { bidiagonal, held_out, freedom, omegas: Vec::new(), projected, rule, settings, norm: None })
     }
 
     /// Grows the space by at most `steps` vectors, each for one product with A and one with Aᵀ; `false` if it holds all that can be reached.
@@ -286,16 +272,12 @@ impl<'a> HybridSpace<'a> {
                 Ok(minimize(range, self.criterion()))
             }
             Rule::Gcv(Freedom::Stochastic { .. }) => {
-                let first = minimize(range, self.criterion()).lambda;
-                // A λ that still moves is mostly too small, and would ask for more steps of the probe than the last one needs.
-                let moves = self.last.is_none_or(|last| (first / last).ln().abs() > STEADY);
-                let steps = if moves { self.size().div_ceil(2) } else { self.size() };
+                let first = minimize(range, self.criterion());
+                let size = self.size();
                 if let Some(freedom) = &mut self.freedom {
-                    freedom.settle(first, steps)?;
+                    freedom.settle(first.lambda, size)?;
                 }
-                let choice = minimize(range, self.criterion());
-                self.last = Some(choice.lambda);
-                Ok(choice)
+                Ok(minimize(range, self.criterion()))
             }
             Rule::Gcv(Freedom::Projected) | Rule::HoldOut(_) | Rule::LCurve => {
                 Ok(minimize(range, self.criterion()))
