@@ -25,7 +25,8 @@ class Bilevel(Peer):
     def path(self, x: Any, y: Any, loss: str, lambdas: np.ndarray, l2: float, tol: float) -> Any:
         import bilevel
 
-        found = bilevel.path(x, y, lambdas, loss=loss, l2=l2, fit_intercept=False, tol=tol)
+        settings = {"fit_intercept": False, "derivatives": False, "tol": tol}
+        found = bilevel.path(x, y, lambdas, loss=loss, l2=l2, **settings)
         return found.coefs.toarray() if sparse.issparse(found.coefs) else found.coefs
 
     def estimator(self, loss: str, threads: int, **settings: Any) -> Any:

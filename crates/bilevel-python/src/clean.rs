@@ -33,9 +33,10 @@ pub(crate) fn clean<'py>(
     let names = FeatureNames::Counted { first: 0 };
     let data = Dataset::new(matrix.design.clone(), target, names).map_err(|e| exception(&e))?;
     let rows = split_rows(&rows)?;
+    let watched = watcher.is_some();
     let work = move |observer: &mut dyn Observer| {
         let input = CleanInput { name: "python", data: &data, rows: &rows, test: None, settings: &settings };
-        job::in_pool(|| bilevel::cleaning::clean(input, observer))
+        job::in_watched_pool(watched, || bilevel::cleaning::clean(input, observer))
     };
     let cleaning = job::run(py, watcher, work)?;
     let record = serde_json::to_string(&cleaning.record).map_err(unreadable)?;

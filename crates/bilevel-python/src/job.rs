@@ -71,9 +71,22 @@ pub(crate) fn threads(asked: Option<usize>) -> Option<usize> {
     asked.or_else(|| std::thread::available_parallelism().ok().map(Into::into))
 }
 
-/// Runs `work` on the shared pool of threads, or on one of its own in a forked process.
+/// Runs `work` on the shared pool of threads, or on one of its own in a forked process: on a thread of the pool, where a loop with too little work for
+/// two threads costs nothing. From outside each loop would wait for a sleeping thread to wake, twice.
 pub(crate) fn in_pool<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
-    let Some(count) = threads(None) else { return work() };
+    let Some(count) = threads(None) else { return rayon::scope(|_| work()) };
+    in_own_pool(count, work)
+}
+
+/// The same for work that waits for a watcher: on a shared pool of one thread, what the watcher asks of the library would wait for that thread.
+pub(crate) fn in_watched_pool<T: Send>(watched: bool, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    if !watched {
+        return in_pool(work);
+    }
+    in_own_pool(rayon::current_num_threads(), work)
+}
+
+fn in_own_pool<T: Send>(count: usize, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     match rayon::ThreadPoolBuilder::new().num_threads(count).build() {
         Ok(pool) => pool.install(work),
         Err(e) => Err(bilevel::Error::setting(

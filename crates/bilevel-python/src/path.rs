@@ -30,9 +30,10 @@ type Path<'py> = (
     Vector<'py, i64>,
 );
 
-/// Solves for λ·`factors`, λ falling from the smallest that gives zero coefficients by the factor `smallest` in `count` steps, or through `given`.
+/// Solves for λ·`factors`, λ falling from the smallest that gives zero coefficients by the factor `smallest` in `count` steps, or through `given`. Without
+/// `derivatives` theirs are empty, and those of the intercepts NaN.
 #[pyfunction]
-#[pyo3(signature = (matrix, target, factors, given, *, count, smallest, ridge, classes, groups, sample_weight, intercept, tolerance))]
+#[pyo3(signature = (matrix, target, factors, given, *, count, smallest, ridge, classes, groups, sample_weight, intercept, derivatives, tolerance))]
 #[allow(clippy::too_many_arguments)]
 pub(crate) fn path<'py>(
     py: Python<'py>,
@@ -47,6 +48,7 @@ pub(crate) fn path<'py>(
     groups: Option<Vec<usize>>,
     sample_weight: PyReadonlyArray1<'py, f64>,
     intercept: bool,
+    derivatives: bool,
     tolerance: f64,
 ) -> PyResult<Path<'py>> {
     let target = fit::target(target.as_slice()?.to_vec(), classes);
@@ -61,6 +63,7 @@ pub(crate) fn path<'py>(
         ridge,
         sample_weight: sample_weight.as_slice()?.to_vec(),
         intercept,
+        derivatives,
         accuracy: Accuracy { relative_gap: tolerance, ..Accuracy::TIGHT },
     };
     let work = move |observer: &mut dyn Observer| {
@@ -97,6 +100,7 @@ struct Walk {
     ridge: f64,
     sample_weight: Vec<f64>,
     intercept: bool,
+    derivatives: bool,
     accuracy: Accuracy,
 }
 
@@ -126,6 +130,9 @@ impl Walk {
             let start = last.take();
             let (solution, tangent) = job::in_pool(|| {
                 let solution = problem.solve(&at, start, self.accuracy)?;
+                if !self.derivatives {
+                    return Ok((solution, Tangent { coefficients: Vec::new(), intercept: f64::NAN }));
+                }
                 let tangent = match problem.tangent(&at, &solution, direction) {
                     Err(Error::AdjointSolve { .. }) => nowhere(&solution),
                     tangent => tangent?,

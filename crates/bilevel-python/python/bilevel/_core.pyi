@@ -148,6 +148,7 @@ def path(
     groups: Sequence[int] | None,
     sample_weight: Floats,
     intercept: bool,
+    derivatives: bool,
     tolerance: float,
 ) -> tuple[Floats, Columns, Columns, Floats, Floats, Floats, Floats, NDArray[np.int64]]:
     """λ, coefficients and derivatives (CSC), intercepts and derivatives, gaps, relative gaps, iterations."""

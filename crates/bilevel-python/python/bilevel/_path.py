@@ -30,7 +30,8 @@ class Path:
     intercepts : ndarray of shape (n_lambdas,)
     derivatives : ndarray or scipy.sparse.csc_array of shape (n_features, n_lambdas)
         d coefs/dλ, from the linear system on the support. At a λ where a coefficient enters or leaves it is
-        the derivative towards the side on which that coefficient stays zero.
+        the derivative towards the side on which that coefficient stays zero. ``None`` if not asked for, as
+        are those of the intercepts.
     intercept_derivatives : ndarray of shape (n_lambdas,)
     dual_gaps, relative_gaps : ndarray of shape (n_lambdas,)
         The objective is at most ``dual_gaps`` above its minimum; relative to that of the model without
@@ -45,7 +46,7 @@ class Path:
     coefs: Any
     intercepts: Floats
     derivatives: Any
-    intercept_derivatives: Floats
+    intercept_derivatives: Floats | None
     dual_gaps: Floats
     relative_gaps: Floats
     n_iters: NDArray[np.int64]
@@ -89,6 +90,7 @@ def path(
     feature_groups: Any = None,
     fit_intercept: bool = True,
     sample_weight: Any = None,
+    derivatives: bool = True,
     tol: float = 1e-10,
 ) -> Path:
     """Minimize ``mean loss + lambda Σ f_j |w_j| + l2/2 ||w||²`` for many λ, one after the other.
@@ -121,6 +123,8 @@ def path(
         Fit an intercept, which is never penalized.
     sample_weight : array of shape (n_samples,)
         Weights of the rows; only their proportions matter.
+    derivatives : bool
+        Compute d coefs/dλ too: a linear system on the support for each λ.
     tol : float
         Relative duality gap to reach at every λ.
 
@@ -149,9 +153,9 @@ def path(
     (
         told,
         coefs,
-        derivatives,
+        slopes,
         intercepts,
-        intercept_derivatives,
+        intercept_slopes,
         gaps,
         relative_gaps,
         iterations,
@@ -167,6 +171,7 @@ def path(
         groups=checked.groups if checked.group_penalty else None,
         sample_weight=checked.shares(),
         intercept=bool(fit_intercept),
+        derivatives=bool(derivatives),
         tolerance=gap,
     )
     shape = (checked.n_features, len(told))
@@ -180,8 +185,8 @@ def path(
         lambdas=told,
         coefs=matrix(coefs),
         intercepts=intercepts,
-        derivatives=matrix(derivatives),
-        intercept_derivatives=intercept_derivatives,
+        derivatives=matrix(slopes) if derivatives else None,
+        intercept_derivatives=intercept_slopes if derivatives else None,
         dual_gaps=gaps,
         relative_gaps=relative_gaps,
         n_iters=iterations,
