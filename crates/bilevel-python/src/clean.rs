@@ -36,7 +36,8 @@ pub(crate) fn clean<'py>(
     let watched = watcher.is_some();
     let work = move |observer: &mut dyn Observer| {
         let input = CleanInput { name: "python", data: &data, rows: &rows, test: None, settings: &settings };
-        job::in_watched_pool(watched, || bilevel::cleaning::clean(input, observer))
+        let learn = move || bilevel::cleaning::clean(input, observer);
+        if watched { job::in_watched_pool(learn) } else { job::in_pool(learn) }
     };
     let cleaning = job::run(py, watcher, work)?;
     let record = serde_json::to_string(&cleaning.record).map_err(unreadable)?;

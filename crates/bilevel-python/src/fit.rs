@@ -159,7 +159,11 @@ pub(crate) fn fit(
 ) -> PyResult<Fit> {
     let target = self::target(target.as_slice()?.to_vec(), classes);
     let inputs = Inputs::new(matrix, target, settings, groups, feature_names, sample_weight, splits)?;
-    let work = move |observer: &mut dyn Observer| bilevel::fit::fit(inputs.view(), observer);
+    let watched = watcher.is_some();
+    let work = move |observer: &mut dyn Observer| {
+        let mut learn = || bilevel::fit::fit(inputs.view(), observer);
+        if watched { job::in_watched_pool(learn) } else { learn() }
+    };
     Ok(Fit { fit: job::run(py, watcher, work)? })
 }
 

@@ -78,12 +78,10 @@ pub(crate) fn in_pool<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Resul
     in_own_pool(count, work)
 }
 
-/// The same for work that waits for a watcher: on a shared pool of one thread, what the watcher asks of the library would wait for that thread.
-pub(crate) fn in_watched_pool<T: Send>(watched: bool, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
-    if !watched {
-        return in_pool(work);
-    }
-    in_own_pool(rayon::current_num_threads(), work)
+/// Runs work that waits for a watcher on a pool of its own: on a shared pool of one thread, what the watcher asks of the library would wait for that
+/// thread for ever.
+pub(crate) fn in_watched_pool<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    in_own_pool(threads(None).unwrap_or_else(rayon::current_num_threads), work)
 }
 
 fn in_own_pool<T: Send>(count: usize, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {

@@ -81,6 +81,10 @@ pub(crate) fn fit_multinomial(
     let labels = (0..n_classes).map(|k| k.to_string()).collect();
     let target = Target::Multiple { numbers: target.as_slice()?.to_vec(), labels };
     let inputs = Inputs::new(matrix, target, settings, groups, feature_names, sample_weight, splits)?;
-    let work = move |observer: &mut dyn Observer| bilevel::fit::fit_multinomial(inputs.view(), observer);
+    let watched = watcher.is_some();
+    let work = move |observer: &mut dyn Observer| {
+        let mut learn = || bilevel::fit::fit_multinomial(inputs.view(), observer);
+        if watched { job::in_watched_pool(learn) } else { learn() }
+    };
     Ok(MultinomialFit { fit: job::run(py, watcher, work)? })
 }

@@ -177,3 +177,18 @@ def test_threads_fit_at_the_same_time():
 def test_the_answer_does_not_depend_on_threads(n_jobs):
     expected = SparseRegressor(n_jobs=1).fit(X, y).coef_
     np.testing.assert_array_equal(SparseRegressor(n_jobs=n_jobs).fit(X, y).coef_, expected)
+
+
+def test_a_callback_may_use_the_library_where_there_is_one_thread():
+    code = """
+        import bilevel, numpy as np
+        X = np.random.default_rng(0).normal(size=(60, 8))
+        y = X[:, 0] + X[:, 1]
+        inside = lambda state: bilevel.solve(X, y, 0.1) and None
+        bilevel.SparseRegressor(weights="scalar", callback=inside).fit(X, y)
+        print("done")
+    """
+    alone = os.environ | {"RAYON_NUM_THREADS": "1"}
+    run = [sys.executable, "-c", textwrap.dedent(code)]
+    done = subprocess.run(run, env=alone, capture_output=True, text=True, timeout=60)
+    assert done.stdout == "done\n", done.stderr
