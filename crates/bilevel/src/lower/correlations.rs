@@ -12,7 +12,13 @@ impl<D: DesignMatrix, L: Loss, P: Penalty> SparseGlm<'_, D, L, P> {
     /// Aᵀ(s∘f') at slopes s∘f', with entries that are nothing but the rounding of their sums set to 0: those of a constant column beside an
     /// intercept, say, which would otherwise ask for a coefficient that cannot help, and keep a small λ from ever meeting its condition.
     pub(super) fn correlations_into(&self, slopes: &[f64], out: &mut [f64]) {
-        let norms = self.transpose_product_and_norms(slopes, out);
+        self.transpose_product_and_norms(slopes, out);
+        self.drop_rounding(slopes, out);
+    }
+
+    /// Makes those of Aᵀ slopes zero that are no more than rounding.
+    pub(super) fn drop_rounding(&self, slopes: &[f64], out: &mut [f64]) {
+        let norms = self.column_norms();
         let terms = slopes.iter().zip(self.sample_weights).filter(|(_, s)| **s > 0.0);
         let size = terms.map(|(slope, s)| slope * slope / s).sum::<f64>().sqrt();
         // Errors of a sum of n terms grow as √n; by Cauchy and Schwarz the terms add up to at most ‖a_j‖·‖f'‖.
@@ -40,17 +46,16 @@ impl<D: DesignMatrix, L: Loss, P: Penalty> SparseGlm<'_, D, L, P> {
     }
 
     /// out = Aᵀ slopes, and the norms of the columns: the first time in the same pass over the matrix.
-    fn transpose_product_and_norms(&self, slopes: &[f64], out: &mut [f64]) -> &[f32] {
-        if let Some(norms) = self.column_norms.get() {
-            self.design.transpose_product_into(slopes, out);
-            return norms;
+    fn transpose_product_and_norms(&self, slopes: &[f64], out: &mut [f64]) {
+        if self.column_norms.get().is_some() {
+            return self.design.transpose_product_into(slopes, out);
         }
         let both = |(j, o): (usize, &mut f64)| {
             *o = self.design.column_dot(j, slopes);
             self.column_norm(j)
         };
         let norms = out.par_iter_mut().enumerate().with_min_len(64).map(both).collect();
-        self.column_norms.get_or_init(|| norms)
+        self.column_norms.get_or_init(|| norms);
     }
 
     /// √(Σ s a_j²) over the columns of a block.

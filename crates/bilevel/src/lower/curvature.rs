@@ -48,12 +48,27 @@ impl<'a, D: DesignMatrix> Curvature<'a, D> {
 
     /// The diagonal of H on the columns. A column that is constant where h > 0 has variance 0 up to rounding; it gets exactly 0 (plus α).
     pub fn diagonal(&self, columns: &[u32], sums: &[f64]) -> Vec<f64> {
-        let entry = |(&j, &sum): (&u32, &f64)| {
-            let square = self.design.column_weighted_square(j as usize, self.weights);
-            let inverse_total = self.inverse_total();
+        let square = |&j: &u32| self.design.column_weighted_square(j as usize, self.weights);
+        self.diagonal_from(columns, sums, columns.iter().map(square))
+    }
+
+    /// The same, from Σ h_i a_ij² for each of the columns.
+    pub(super) fn diagonal_from(
+        &self,
+        columns: &[u32],
+        sums: &[f64],
+        squares: impl Iterator<Item = f64>,
+    ) -> Vec<f64> {
+        let inverse_total = self.inverse_total();
+        let entry = |((&j, &sum), square): ((&u32, &f64), f64)| {
             self.ridge + variance(self.design, j as usize, self.weights, square, sum, inverse_total)
         };
-        columns.iter().zip(sums).map(entry).collect()
+        columns.iter().zip(sums).zip(squares).map(entry).collect()
+    }
+
+    /// Whether an intercept is profiled out.
+    pub(super) fn is_centered(&self) -> bool {
+        self.total.is_some()
     }
 
     /// H on the columns, column major (m×m).
@@ -86,6 +101,17 @@ impl<'a, D: DesignMatrix> Curvature<'a, D> {
             gram[k * size + k] += self.ridge;
         }
         gram
+    }
+
+    /// Row k of H on the columns, without α: as [`Curvature::gram`] computes it.
+    pub(super) fn gram_row(&self, columns: &[u32], sums: &[f64], k: usize) -> Vec<f64> {
+        let (column, mut buffer) = (columns[k] as usize, vec![0.0; self.design.n_rows()]);
+        self.design.column_weighted_axpy(column, 1.0, self.weights, &mut buffer);
+        let left = self.center(column, sums[k], &mut buffer).unwrap_or(sums[k]) * self.inverse_total();
+        let mut row = vec![0.0; columns.len()];
+        self.design.columns_dot_into(columns, &buffer, &mut row);
+        crate::kernel::axpy(-left, sums, &mut row);
+        row
     }
 
     /// Subtracts h times the column's mean from `buffer`, which holds h∘a_j, if the mean is so large beside what varies that inner products with
@@ -226,7 +252,11 @@ impl<D: DesignMatrix> QuadraticModel for ColumnModel<'_, '_, D> {
         self.ridge_part[k] += self.curvature.ridge * delta;
     }
     fn sweeps_before_newton(&self) -> usize {
-        2
+        10
+    }
+    fn finish_cost(&self, _active: usize) -> f64 {
+        // Conjugate gradients take some hundred products, each as dear as a sweep; a round is six.
+        20.0
     }
     fn submatrix(&self, _free: &[usize]) -> Option<Vec<f64>> {
         None

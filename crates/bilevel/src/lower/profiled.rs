@@ -8,7 +8,7 @@ use crate::loss::Loss;
 use crate::penalty::Penalty;
 
 use super::system::{DIRECT, System};
-use super::{Curvature, Hyperparameters, Solution, SparseGlm, UpperGradient};
+use super::{Curvature, Hyperparameters, RowMajor, Solution, SparseGlm, UpperGradient};
 
 impl<'a, D: DesignMatrix, L: Loss, P: Penalty> SparseGlm<'a, D, L, P> {
     /// The columns that are not excluded, and that weight, ridge or loss hold in place (each coefficient being a block of its own).
@@ -32,6 +32,13 @@ impl<'a, D: DesignMatrix, L: Loss, P: Penalty> SparseGlm<'a, D, L, P> {
     /// The loss's Hessian at sample curvatures h (length n).
     pub(super) fn curvature<'h>(&'h self, curvatures: &'h [f64]) -> Curvature<'h, D> {
         Curvature::new(self.design, curvatures, 0.0, self.intercept)
+    }
+
+    /// s_i times the curvatures of the loss's majorants, where it has them.
+    pub(super) fn majorants(&self, predictor: &[f64]) -> Option<Vec<f64>> {
+        let rows = self.sample_weights.iter().zip(self.targets).zip(predictor);
+        let bend = |((&s, &b), &z)| if s == 0.0 { Some(0.0) } else { Some(s * self.loss.majorant(b, z)?) };
+        rows.map(bend).collect()
     }
 
     /// ÃᵀDÃ on some columns. Where the loss's curvature is constant it comes from the matrix on all columns, which is computed at the first call.
@@ -81,7 +88,7 @@ impl<'a, D: DesignMatrix, L: Loss, P: Penalty> SparseGlm<'a, D, L, P> {
         }
         let samples = self.sample_weights.iter().zip(&squares).zip(&image);
         let third: f64 = samples.map(|((s, square), image)| s * square * image.abs()).sum();
-        crate::kernel::dot(upper.curvature, &squares) + L::MAX_THIRD_DERIVATIVE * third
+        crate::kernel::dot(upper.curvature, &squares) + L::MAX_THIRD_DERIVATIVE / self.loss.unit() * third
     }
 
     /// The point with these coefficients and their best intercept, for a penalty of this value; without its gap.
@@ -98,16 +105,47 @@ impl<'a, D: DesignMatrix, L: Loss, P: Penalty> SparseGlm<'a, D, L, P> {
         let measured = self.measure(&predictor);
         let mut correlations = vec![0.0; coefficients.len()];
         self.correlations_into(&measured.slopes, &mut correlations);
-        let (objective, unknown) = (measured.loss + penalty, f64::INFINITY);
-        Solution {
-            coefficients,
-            intercept,
-            predictor,
-            correlations,
-            objective,
-            gap: unknown,
-            relative_gap: unknown,
-            iterations: 0,
+        solution(coefficients, intercept, predictor, correlations, measured.loss + penalty)
+    }
+
+    /// The same by rows that hold all columns, given the predictor on the training rows for an intercept near the best one, which is then found
+    /// until the slopes cancel to `tolerance`.
+    pub(super) fn evaluate_by_rows(
+        &self,
+        rows: &RowMajor,
+        coefficients: Vec<f64>,
+        (mut predictor, mut intercept): (Vec<f64>, f64),
+        penalty: f64,
+        tolerance: f64,
+    ) -> Solution {
+        if self.intercept {
+            intercept += self.shift_to(&mut predictor, tolerance);
         }
+        let measured = self.measure(&predictor);
+        let mut correlations = vec![0.0; coefficients.len()];
+        rows.transpose_into(&measured.slopes, &mut correlations);
+        self.drop_rounding(&measured.slopes, &mut correlations);
+        solution(coefficients, intercept, predictor, correlations, measured.loss + penalty)
+    }
+}
+
+/// A point whose gap is not known.
+fn solution(
+    coefficients: Vec<f64>,
+    intercept: f64,
+    predictor: Vec<f64>,
+    correlations: Vec<f64>,
+    objective: f64,
+) -> Solution {
+    let unknown = f64::INFINITY;
+    Solution {
+        coefficients,
+        intercept,
+        predictor,
+        correlations,
+        objective,
+        gap: unknown,
+        relative_gap: unknown,
+        iterations: 0,
     }
 }

@@ -142,7 +142,7 @@ impl<'a, D: DesignMatrix, L: Loss, P: Penalty> SparseGlm<'a, D, L, P> {
         let slopes = self.slopes(&predictor);
         // At a finite optimum the slopes cancel; with one class they all have one sign, however far the intercept has run.
         let (sum, size) = slopes.iter().fold((0.0, 0.0), |(a, b), s| (a + s, b + s.abs()));
-        let balanced = f64::abs(sum) < 0.5 * size || L::MAX_THIRD_DERIVATIVE == 0.0;
+        let balanced = f64::abs(sum) < 0.5 * size || L::OF_DIFFERENCE;
         if self.intercept && !(balanced && intercept.is_finite()) {
             return Err(Error::data(
                 "target of the training rows",
@@ -163,6 +163,12 @@ impl<'a, D: DesignMatrix, L: Loss, P: Penalty> SparseGlm<'a, D, L, P> {
     /// The model without features.
     pub fn null_model(&self) -> &NullModel {
         &self.null
+    }
+
+    /// An upper bound on the rank of the loss's Hessian in the coefficients: the samples that have weight, but for the one that the intercept takes.
+    pub(super) fn rank_of_hessian(&self) -> usize {
+        let seen = self.sample_weights.iter().filter(|s| **s > 0.0).count();
+        seen.saturating_sub(usize::from(self.intercept))
     }
 
     /// Largest |Aᵀ(s∘f')| of the null model.
@@ -228,11 +234,17 @@ impl<'a, D: DesignMatrix, L: Loss, P: Penalty> SparseGlm<'a, D, L, P> {
 
     /// Moves the intercept to its optimum for the given predictor (which is shifted in place); returns the shift.
     ///
-    /// Newton in one dimension, safeguarded: a step may not exceed the one that the curvature bound allows by more than a factor of 8, and one that leaves
-    /// the interval known to hold the optimum halves it instead (without that, two points on flat ends can throw it back and forth).
+    /// Newton in one dimension, safeguarded: a step may not exceed the one that the curvature bound allows by more than a factor of 8, which doubles with
+    /// every step (the slope of a loss with flat ends says nothing of how far they reach), and one that leaves the interval known to hold the optimum
+    /// halves it instead (without that, two points on flat ends can throw it back and forth).
     pub(crate) fn optimal_shift(&self, predictor: &mut [f64]) -> f64 {
+        self.shift_to(predictor, 1e-15)
+    }
+
+    /// The same, until the sum of the slopes is below this part of the sum of their magnitudes.
+    pub(super) fn shift_to(&self, predictor: &mut [f64], tolerance: f64) -> f64 {
         let mut total_shift = 0.0;
-        let mut last = f64::INFINITY;
+        let (mut last, mut reach) = (f64::INFINITY, 8.0);
         let (mut low, mut high) = (f64::NEG_INFINITY, f64::INFINITY);
         for _ in 0..100 {
             let (mut slope, mut curvature, mut magnitude) = (0.0, 0.0, 0.0);
@@ -244,7 +256,7 @@ impl<'a, D: DesignMatrix, L: Loss, P: Penalty> SparseGlm<'a, D, L, P> {
                     curvature += s * h;
                 }
             }
-            if slope.abs() <= 1e-15 * magnitude || slope.abs() >= last && last <= 1e-13 * magnitude {
+            if slope.abs() <= tolerance * magnitude || slope.abs() >= last && last <= 1e-13 * magnitude {
                 break;
             }
             last = slope.abs();
@@ -255,7 +267,8 @@ impl<'a, D: DesignMatrix, L: Loss, P: Penalty> SparseGlm<'a, D, L, P> {
             } else {
                 low = total_shift
             }
-            let mut shift = -slope.signum() * newton.min(8.0 * cautious.max(0.5));
+            let mut shift = -slope.signum() * newton.min(reach * cautious.max(0.5 * self.loss.unit()));
+            reach *= 2.0;
             if total_shift + shift <= low || total_shift + shift >= high {
                 shift = 0.5 * (low + high) - total_shift;
             }
@@ -295,11 +308,10 @@ impl<'a, D: DesignMatrix, L: Loss, P: Penalty> SparseGlm<'a, D, L, P> {
     pub(crate) fn gap(&self, hyperparameters: &Hyperparameters, solution: &Solution) -> f64 {
         let derivatives: Vec<f64> =
             self.targets.iter().zip(&solution.predictor).map(|(&b, &z)| self.loss.derivative(b, z)).collect();
-        let is_squared = L::MAX_THIRD_DERIVATIVE == 0.0;
         let point = DualPoint {
             sample_weights: self.sample_weights,
             targets: self.targets,
-            center: if is_squared && self.intercept { self.null.intercept } else { 0.0 },
+            center: if L::OF_DIFFERENCE && self.intercept { self.null.intercept } else { 0.0 },
             derivatives: &derivatives,
             correlations: &solution.correlations,
             lambda: &hyperparameters.lambda,

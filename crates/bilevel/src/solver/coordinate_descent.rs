@@ -6,11 +6,14 @@
 //!
 //! Coordinate descent finds the support; once it rests from one sweep to the next, the problem is smooth there, and a Newton step
 //! (Cholesky where the model has its Hessian, conjugate gradients where not) lands on the minimizer of the face: exactly for ℓ1, where the face
-//! problem is quadratic. A step that would cross a kink is cut there, and the block that reached zero leaves the support.
+//! problem is quadratic. A step that would cross a kink is cut there, and the block that reached zero leaves the support. Where that finish is dear, for large
+//! supports and those with dependent columns, sweeps are extrapolated, and it is put off until it pays.
 
 use crate::penalty::Penalty;
 
 use super::PathEnd;
+use super::extrapolation::Extrapolation;
+use super::face::finish;
 
 /// A convex quadratic in local coordinates 0..m, at a current point that it keeps itself.
 pub trait QuadraticModel {
@@ -27,6 +30,10 @@ pub trait QuadraticModel {
     /// What the exact finish on a support of that size costs, in rounds of sweeps: it is put off while fewer are to be expected. Default 0.
     fn finish_cost(&self, _active: usize) -> f64 {
         0.0
+    }
+    /// An upper bound on the rank of the Hessian; default: none. A support above it has dependent columns, which sweeps thin out for less than a finish does.
+    fn rank(&self) -> usize {
+        usize::MAX
     }
     /// Hessian of the coordinates in `free`, column major, where it is at hand.
     fn submatrix(&self, free: &[usize]) -> Option<Vec<f64>>;
@@ -51,11 +58,11 @@ pub struct LocalBlocks {
 }
 
 impl LocalBlocks {
-    fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.lambda.len()
     }
 
-    fn range(&self, g: usize) -> std::ops::Range<usize> {
+    pub(super) fn range(&self, g: usize) -> std::ops::Range<usize> {
         self.starts[g]..self.starts[g + 1]
     }
 }
@@ -90,11 +97,11 @@ pub fn coordinate_descent<M: QuadraticModel, P: Penalty>(
 ) -> CdOutcome {
     let mut outcome = CdOutcome::default();
     let mut trial = Vec::new();
-    let mut resting = 0;
     // Rounding leaves a violation of a few units in the last place of the gradient; near that, ten sweeps without progress are the end.
     let scale = blocks.lambda.iter().filter(|l| l.is_finite()).fold(0.0_f64, |m, l| m.max(*l));
     let (mut best, mut best_at) = (f64::INFINITY, 0);
-    let mut last = f64::INFINITY;
+    let mut plan = Plan::new(settings.tolerance, settings.tolerance <= EXACT * scale);
+    let mut extrapolation = Extrapolation::default();
     while outcome.sweeps < settings.max_sweeps {
         outcome.sweeps += 1;
         let sweep = sweep(model, penalty, blocks, 0..blocks.len(), y, &mut trial);
@@ -110,33 +117,92 @@ pub fn coordinate_descent<M: QuadraticModel, P: Penalty>(
         // Zero blocks seldom move: a few sweeps over the others cost less and gain as much.
         let active: Vec<usize> =
             (0..blocks.len()).filter(|&g| blocks.range(g).any(|k| y[k] != 0.0)).collect();
+        let accelerates = active.len() > model.rank() || model.finish_cost(active.len()) > CHEAP_FINISH;
+        let mut extrapolate = |model: &mut M, y: &mut [f64], support_changed: bool| {
+            if support_changed {
+                extrapolation.restart();
+            }
+            if accelerates {
+                extrapolation.after_sweep(model, penalty, blocks, y);
+            }
+        };
+        extrapolate(model, y, support_changed);
         if 4 * active.len() < 3 * blocks.len() {
             for _ in 0..ACTIVE_SWEEPS {
                 let rest = self::sweep(model, penalty, blocks, active.iter().copied(), y, &mut trial);
                 support_changed |= rest.support_changed;
+                extrapolate(model, y, rest.support_changed);
                 if rest.violation <= settings.tolerance.max(0.1 * outcome.violation) {
                     break;
                 }
             }
         }
-        resting = if support_changed { 0 } else { resting + 1 };
-        // Twenty sweeps without a Newton step is where crawling coordinate descent has cost as much as one.
-        let rounds_left =
-            (outcome.violation / settings.tolerance).ln() / (last / outcome.violation).ln().max(0.0);
-        last = outcome.violation;
-        // Who asks for nine digits is given all: the finish is exact, where sweeps end just below the tolerance.
-        let worth_it = settings.tolerance <= EXACT * scale || model.finish_cost(active.len()) <= rounds_left;
-        let rests = resting >= model.sweeps_before_newton() && worth_it;
-        if rests || outcome.sweeps % 20 == 0 {
+        if plan.finishes(model, active.len(), outcome.violation, support_changed) {
             outcome.newton_steps += finish(model, penalty, blocks, y, settings.tolerance);
-            resting = 0;
+            extrapolation.restart();
         }
     }
     outcome
 }
 
+/// Decides when the exact finish is worth what it costs.
+struct Plan {
+    tolerance: f64,
+    /// Who asks for nine digits is given all: the finish is exact, where sweeps end just below the tolerance.
+    exact: bool,
+    /// Rounds in which the support has not changed.
+    resting: usize,
+    /// Rounds since the last finish.
+    rounds: usize,
+    last_violation: f64,
+    /// The violation before the last finish, until it is known what that gained.
+    before_finish: Option<f64>,
+    /// How many times as long to wait for the next finish: twice as long after each that gained less than a digit, for its support was not the right one.
+    patience: usize,
+}
+
+impl Plan {
+    fn new(tolerance: f64, exact: bool) -> Self {
+        let last_violation = f64::INFINITY;
+        Self { tolerance, exact, resting: 0, rounds: 0, last_violation, before_finish: None, patience: 1 }
+    }
+
+    /// After a round of sweeps that found the given violation, on `active` nonzero blocks.
+    fn finishes<M: QuadraticModel>(
+        &mut self,
+        model: &M,
+        active: usize,
+        violation: f64,
+        support_changed: bool,
+    ) -> bool {
+        if let Some(before) = self.before_finish.take() {
+            self.patience = if violation > 0.1 * before { 2 * self.patience } else { 1 };
+        }
+        self.resting = if support_changed { 0 } else { self.resting + 1 };
+        self.rounds += 1;
+        let rounds_left = (violation / self.tolerance).ln() / (self.last_violation / violation).ln().max(0.0);
+        self.last_violation = violation;
+        let cost = model.finish_cost(active);
+        let overfull = active > model.rank();
+        let worth_it = !overfull && (self.exact || cost <= rounds_left);
+        let rests = worth_it && self.resting >= self.patience * model.sweeps_before_newton();
+        let crawling = if overfull { OVERFULL_ROUNDS } else { (10.0 * cost).max(CRAWLING_ROUNDS) };
+        let crawls = self.rounds as f64 >= crawling * self.patience as f64;
+        if rests || crawls {
+            (self.resting, self.rounds, self.before_finish) = (0, 0, Some(violation));
+        }
+        rests || crawls
+    }
+}
+
+/// Where the exact finish costs no more rounds of sweeps than this, they need no acceleration.
+const CHEAP_FINISH: f64 = 5.0;
 /// Tolerances below this part of the largest weight ask for the exact minimizer.
 const EXACT: f64 = 1e-9;
+/// Rounds without a finish after which crawling coordinate descent has cost as much as one; ten times as many where the support has dependent columns, which the
+/// finish removes one by one.
+const CRAWLING_ROUNDS: f64 = 20.0;
+const OVERFULL_ROUNDS: f64 = 200.0;
 /// Sweeps over the nonzero blocks between two over all.
 const ACTIVE_SWEEPS: usize = 5;
 
@@ -194,289 +260,4 @@ fn block_step<M: QuadraticModel, P: Penalty>(
         }
     }
     step
-}
-
-/// Cholesky factorization, of a slightly shifted matrix if it is singular: while coordinate descent holds more active coordinates than the data
-/// have rank, the shifted direction runs along the null space to a kink, where one of them leaves.
-fn factorize(size: usize, mut matrix: Vec<f64>) -> Option<super::Cholesky> {
-    super::Cholesky::new(size, &matrix).or_else(|| {
-        (0..size).for_each(|k| matrix[k * size + k] *= 1.0 + 1e-9);
-        super::Cholesky::new(size, &matrix)
-    })
-}
-
-/// From a point whose support is nearly right: along the exact path where there is one, else by Newton steps on the face. Returns how many
-/// of those were taken.
-fn finish<M: QuadraticModel, P: Penalty>(
-    model: &mut M,
-    penalty: &P,
-    blocks: &LocalBlocks,
-    y: &mut [f64],
-    tolerance: f64,
-) -> usize {
-    if blocks.starts.last() == Some(&blocks.len()) {
-        // A norm of one number is a multiple of its absolute value.
-        let unit = penalty.value(&[1.0]);
-        let weight =
-            |(lambda, lipschitz): (&f64, &f64)| if *lipschitz > 0.0 { lambda * unit } else { f64::INFINITY };
-        let lambda: Vec<f64> = blocks.lambda.iter().zip(&blocks.lipschitz).map(weight).collect();
-        let max_events = 30 + y.iter().filter(|y| **y != 0.0).count() / 4;
-        if matches!(model.follow(&lambda, y, max_events), Some(PathEnd::Arrived | PathEnd::OutOfEvents)) {
-            return 0;
-        }
-    }
-    newton_on_support(model, penalty, blocks, y, tolerance)
-}
-
-/// Newton steps on the smooth face of the current support, until the face's gradient vanishes or nothing more is gained.
-///
-/// Returns how many steps were taken.
-fn newton_on_support<M: QuadraticModel, P: Penalty>(
-    model: &mut M,
-    penalty: &P,
-    blocks: &LocalBlocks,
-    y: &mut [f64],
-    tolerance: f64,
-) -> usize {
-    const MAX_STEPS: usize = 50;
-    for steps in 0..MAX_STEPS {
-        let face = Face::new(blocks, y);
-        if face.free.is_empty() {
-            return steps;
-        }
-        let gradient = face.gradient(model, penalty, y);
-        let Some(direction) = face.newton_direction(model, penalty, y, &gradient, tolerance) else {
-            return steps;
-        };
-        let cut = face.move_along(model, penalty, y, &gradient, &direction);
-        let small = gradient.iter().all(|g| g.abs() <= tolerance);
-        match cut {
-            Cut::None if small || face.is_quadratic => return steps + 1,
-            Cut::Stalled => return steps,
-            Cut::Clipped => return steps + 1,
-            Cut::None | Cut::AtKink => {}
-        }
-    }
-    MAX_STEPS
-}
-
-enum Cut {
-    /// The full Newton step was taken.
-    None,
-    /// The step ended where a block reached zero.
-    AtKink,
-    /// The full Newton step was taken, but for blocks that it would have led across zero, which stopped there.
-    Clipped,
-    /// No decrease was found.
-    Stalled,
-}
-
-/// The active blocks, as one list of free coordinates.
-struct Face<'a> {
-    blocks: &'a LocalBlocks,
-    active: Vec<usize>,
-    free: Vec<usize>,
-    is_quadratic: bool,
-}
-
-impl<'a> Face<'a> {
-    fn new(blocks: &'a LocalBlocks, y: &[f64]) -> Self {
-        let is_active = |g: &usize| {
-            blocks.lipschitz[*g] > 0.0 && (blocks.lambda[*g] == 0.0 || blocks.range(*g).any(|k| y[k] != 0.0))
-        };
-        let active: Vec<usize> = (0..blocks.len()).filter(is_active).collect();
-        let free: Vec<usize> = active.iter().flat_map(|&g| blocks.range(g)).collect();
-        // ρ is linear on the face of a block of one coordinate; larger blocks have curvature.
-        let is_quadratic = active.len() == free.len();
-        Self { blocks, active, free, is_quadratic }
-    }
-
-    /// Calls `visit(range in the list of free coordinates, λ_g, y_g)` for every active block with λ_g > 0.
-    fn penalized(&self, y: &[f64], mut visit: impl FnMut(std::ops::Range<usize>, f64, &[f64])) {
-        let mut offset = 0;
-        for &g in &self.active {
-            let range = self.blocks.range(g);
-            let local = offset..offset + range.len();
-            offset = local.end;
-            if self.blocks.lambda[g] > 0.0 {
-                visit(local, self.blocks.lambda[g], &y[range]);
-            }
-        }
-    }
-
-    fn gradient<M: QuadraticModel, P: Penalty>(&self, model: &M, penalty: &P, y: &[f64]) -> Vec<f64> {
-        let mut gradient: Vec<f64> = self.free.iter().map(|&k| model.gradient(k)).collect();
-        let mut rho = Vec::new();
-        self.penalized(y, |local, lambda, block| {
-            rho.resize(block.len(), 0.0);
-            penalty.gradient_into(block, &mut rho);
-            gradient[local].iter_mut().zip(&rho).for_each(|(g, r)| *g += lambda * r);
-        });
-        gradient
-    }
-
-    /// −(H + λ∇²ρ)⁻¹ gradient; `None` if the system is singular.
-    fn newton_direction<M: QuadraticModel, P: Penalty>(
-        &self,
-        model: &mut M,
-        penalty: &P,
-        y: &[f64],
-        gradient: &[f64],
-        tolerance: f64,
-    ) -> Option<Vec<f64>> {
-        let size = self.free.len();
-        let negative: Vec<f64> = gradient.iter().map(|g| -g).collect();
-        if let Some(mut matrix) = model.submatrix(&self.free) {
-            let mut block_hessian = Vec::new();
-            self.penalized(y, |local, lambda, block| {
-                if block.len() > 1 {
-                    block_hessian.clear();
-                    block_hessian.resize(block.len() * block.len(), 0.0);
-                    penalty.add_hessian(block, lambda, &mut block_hessian);
-                    for (r, i) in local.clone().enumerate() {
-                        for (c, k) in local.clone().enumerate() {
-                            matrix[k * size + i] += block_hessian[r * block.len() + c];
-                        }
-                    }
-                }
-            });
-            return factorize(size, matrix).map(|factor| factor.solve(&negative));
-        }
-        // A column that the loss does not see, in a group with others that it does see, has a diagonal of 0.
-        let largest = self.free.iter().map(|&k| model.diagonal(k)).fold(f64::MIN_POSITIVE, f64::max);
-        let inverse = |&k: &usize| {
-            let diagonal = model.diagonal(k);
-            1.0 / if diagonal > 0.0 { diagonal } else { largest }
-        };
-        let inverse_diagonal: Vec<f64> = self.free.iter().map(inverse).collect();
-        let product = |v: &[f64], out: &mut [f64]| {
-            model.product(&self.free, v, out);
-            self.penalized(y, |local, lambda, block| {
-                penalty.add_hessian_product(block, lambda, &v[local.clone()], &mut out[local])
-            });
-        };
-        let mut direction = vec![0.0; size];
-        // The face is solved as far as the caller needs it, at least to one digit and at most to four: enough for the next sweep to judge the
-        // support, cheap enough to repeat.
-        let size_of_gradient = gradient.iter().map(|g| g * g).sum::<f64>().sqrt();
-        let relative = (0.3 * tolerance / size_of_gradient).clamp(1e-4, 0.1);
-        let precondition = super::diagonal_preconditioner(&inverse_diagonal);
-        super::conjugate_gradient(
-            product,
-            precondition,
-            &negative,
-            &mut direction,
-            relative,
-            200.min(2 * size + 10),
-        );
-        direction.iter().all(|d| d.is_finite()).then_some(direction)
-    }
-
-    /// Moves along `direction`: the full step if the face allows it, else to the first kink, halved until the objective decreases.
-    fn move_along<M: QuadraticModel, P: Penalty>(
-        &self,
-        model: &mut M,
-        penalty: &P,
-        y: &mut [f64],
-        gradient: &[f64],
-        direction: &[f64],
-    ) -> Cut {
-        let mut smooth = 1.0_f64;
-        self.penalized(y, |local, _, block| {
-            smooth = smooth.min(penalty.largest_smooth_step(block, &direction[local]))
-        });
-        let slope: f64 = gradient.iter().zip(direction).map(|(g, d)| g * d).sum();
-        if slope >= 0.0 || smooth <= 0.0 {
-            return Cut::Stalled;
-        }
-        if self.is_quadratic && smooth < 1.0 && self.clipped_step(model, penalty, y, gradient, direction) {
-            return Cut::Clipped;
-        }
-        let step = if self.is_quadratic {
-            smooth
-        } else {
-            self.backtrack(model, penalty, y, direction, slope, smooth)
-        };
-        if step == 0.0 {
-            return Cut::Stalled;
-        }
-        let at_kink = smooth < 1.0 && step == smooth;
-        let mut offset = 0;
-        for &g in &self.active {
-            let range = self.blocks.range(g);
-            let d = &direction[offset..offset + range.len()];
-            offset += range.len();
-            let reaches_zero = at_kink
-                && self.blocks.lambda[g] > 0.0
-                && penalty.largest_smooth_step(&y[range.clone()], d) <= smooth * (1.0 + 1e-14);
-            for (k, &d) in range.zip(d) {
-                let delta = if reaches_zero { -y[k] } else { step * d };
-                model.update(k, delta);
-                y[k] = if reaches_zero { 0.0 } else { y[k] + delta };
-            }
-        }
-        if at_kink { Cut::AtKink } else { Cut::None }
-    }
-
-    /// The full step with every coordinate that would change sign stopped at zero, if it lowers q + λρ as much as a step should.
-    fn clipped_step<M: QuadraticModel, P: Penalty>(
-        &self,
-        model: &mut M,
-        penalty: &P,
-        y: &mut [f64],
-        gradient: &[f64],
-        direction: &[f64],
-    ) -> bool {
-        let mut change: Vec<f64> = direction.to_vec();
-        self.penalized(y, |local, _, block| {
-            if penalty.largest_smooth_step(block, &direction[local.clone()]) < 1.0 {
-                change[local].iter_mut().zip(block).for_each(|(d, y)| *d = -y);
-            }
-        });
-        let mut image = vec![0.0; self.free.len()];
-        model.product(&self.free, &change, &mut image);
-        // The penalty is linear between y and zero, so the gradient on the face includes it all the way.
-        let linear: f64 = gradient.iter().zip(&change).map(|(g, d)| g * d).sum();
-        let curvature: f64 = image.iter().zip(&change).map(|(a, d)| a * d).sum();
-        if linear + 0.5 * curvature > 0.25 * linear || linear >= 0.0 {
-            return false;
-        }
-        for (&k, &delta) in self.free.iter().zip(&change) {
-            model.update(k, delta);
-            y[k] = if delta == -y[k] { 0.0 } else { y[k] + delta };
-        }
-        true
-    }
-
-    /// Armijo backtracking on q + λρ along the face (blocks of several coordinates have curvature that a Newton step may overshoot).
-    fn backtrack<M: QuadraticModel, P: Penalty>(
-        &self,
-        model: &mut M,
-        penalty: &P,
-        y: &[f64],
-        direction: &[f64],
-        slope: f64,
-        largest: f64,
-    ) -> f64 {
-        let mut image = vec![0.0; self.free.len()];
-        model.product(&self.free, direction, &mut image);
-        let curvature: f64 = image.iter().zip(direction).map(|(a, d)| a * d).sum();
-        let linear: f64 = self.free.iter().zip(direction).map(|(&k, d)| model.gradient(k) * d).sum();
-        let mut step = largest;
-        let mut moved = Vec::new();
-        for _ in 0..30 {
-            let mut change = step * linear + 0.5 * step * step * curvature;
-            self.penalized(y, |local, lambda, block| {
-                moved.clear();
-                moved.extend(block.iter().zip(&direction[local]).map(|(y, d)| y + step * d));
-                change += lambda * (penalty.value(&moved) - penalty.value(block));
-            });
-            // 1e-14: near the minimizer the decrease drowns in rounding, and the full step is right.
-            if change <= 1e-4 * step * slope + 1e-14 * linear.abs() {
-                return step;
-            }
-            step *= 0.5;
-        }
-        0.0
-    }
 }

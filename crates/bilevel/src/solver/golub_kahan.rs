@@ -125,15 +125,46 @@ impl<A: LinearOperator> GolubKahan<A> {
         if self.exhausted {
             return Ok(false);
         }
-        let alpha = self.alphas[self.size()];
         self.operator.apply_into(&self.right, &mut self.image)?;
         watch(&mut self.image);
+        let beta = self.next_left();
+        self.operator.adjoint_into(&self.left, &mut self.back)?;
+        self.next_right(beta);
+        Ok(true)
+    }
+
+    /// As [`extend`](Self::extend) of this and of another bidiagonalization of the *same* operator, whose products are shared
+    /// ([`LinearOperator::apply_two_into`]); whether this one has grown.
+    ///
+    /// # Errors
+    /// What the operator fails with.
+    pub(crate) fn extend_both(&mut self, other: &mut Self) -> Result<bool> {
+        if self.exhausted || other.exhausted {
+            other.extend()?;
+            return self.extend();
+        }
+        let images = [self.image.as_mut_slice(), other.image.as_mut_slice()];
+        self.operator.apply_two_into([&self.right, &other.right], images)?;
+        let (beta, of_other) = (self.next_left(), other.next_left());
+        let backs = [self.back.as_mut_slice(), other.back.as_mut_slice()];
+        self.operator.adjoint_two_into([&self.left, &other.left], backs)?;
+        self.next_right(beta);
+        other.next_right(of_other);
+        Ok(true)
+    }
+
+    /// u_{k+1} from A v_k in `image`; β_{k+1}.
+    fn next_left(&mut self) -> f64 {
+        let alpha = self.alphas[self.size()];
         kernel::axpy(-alpha, &self.left, &mut self.image);
         if self.reorthogonalization == Reorthogonalization::Both {
             self.left_basis.orthogonalize(&mut self.image);
         }
-        let beta = self.advance_left();
-        self.operator.adjoint_into(&self.left, &mut self.back)?;
+        self.advance_left()
+    }
+
+    /// v_{k+1} from Aᵀu_{k+1} in `back`.
+    fn next_right(&mut self, beta: f64) {
         kernel::axpy(-beta, &self.right, &mut self.back);
         if self.reorthogonalization != Reorthogonalization::None {
             self.right_basis.orthogonalize(&mut self.back);
@@ -146,7 +177,6 @@ impl<A: LinearOperator> GolubKahan<A> {
         self.products += 2;
         self.exhausted = alpha == 0.0;
         self.keep();
-        Ok(true)
     }
 
     fn advance_left(&mut self) -> f64 {

@@ -41,6 +41,8 @@ pub struct GramModel<'g> {
     /// Row and column of each coordinate.
     slots: &'g [u32],
     ridge: f64,
+    /// Upper bound on the rank without the ridge.
+    rank: usize,
     /// By rows of the products; only those in `slots` mean anything.
     gradient: Vec<f64>,
 }
@@ -50,7 +52,12 @@ impl<'g> GramModel<'g> {
     pub fn new(products: Products<'g>, slots: &'g [u32], ridge: f64, gradient: &[f64]) -> Self {
         let mut by_row = vec![0.0; products.size];
         slots.iter().zip(gradient).for_each(|(&slot, g)| by_row[slot as usize] = *g);
-        Self { products, slots, ridge, gradient: by_row }
+        Self { products, slots, ridge, rank: usize::MAX, gradient: by_row }
+    }
+
+    /// The same model with an upper bound on the rank of its products: the number of samples that have weight.
+    pub fn of_rank(self, rank: usize) -> Self {
+        Self { rank, ..self }
     }
 }
 
@@ -73,6 +80,9 @@ impl QuadraticModel for GramModel<'_> {
         // A factorization, whose multiplications run about eight times as fast as those of a sweep, and one image, against six sweeps.
         let (active, size) = (active as f64, self.slots.len().max(1) as f64);
         (active * active / 24.0 + active + size) / (6.0 * size)
+    }
+    fn rank(&self) -> usize {
+        if self.ridge > 0.0 { usize::MAX } else { self.rank }
     }
     fn submatrix(&self, free: &[usize]) -> Option<Vec<f64>> {
         let slots: Vec<u32> = free.iter().map(|&k| self.slots[k]).collect();

@@ -5,6 +5,8 @@ mod cholesky;
 mod conjugate_gradient;
 mod conjugate_residual;
 mod coordinate_descent;
+mod extrapolation;
+mod face;
 mod golub_kahan;
 mod gram_model;
 mod homotopy;

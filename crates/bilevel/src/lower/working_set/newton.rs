@@ -222,8 +222,10 @@ impl<D: DesignMatrix, L: Loss, P: Penalty> State<'_, '_, D, L, P> {
         let settings = CdSettings { tolerance, max_sweeps: 1000 };
         let mut y = model.start.clone();
         let outcome = if let Some(slots) = &model.slots {
+            let rank = problem.rank_of_hessian();
             let mut quadratic =
-                GramModel::new(cache.products(), slots, self.hyperparameters.ridge, &model.gradient);
+                GramModel::new(cache.products(), slots, self.hyperparameters.ridge, &model.gradient)
+                    .of_rank(rank);
             coordinate_descent(&mut quadratic, problem.penalty, &model.blocks, &mut y, settings)
         } else {
             let curvature =
