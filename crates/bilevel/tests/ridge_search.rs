@@ -3,9 +3,12 @@
 
 mod common;
 
-use bilevel::data::{Dataset, FeatureNames, SplitRows, Target};
-use bilevel::design::{DenseMatrix, Design};
-use bilevel::fit::{Fit, FitInput, FitSettings, LossKind, PenaltyKind, Silent, Verdict, WeightsKind, fit};
+use bilevel::data::{Dataset, FeatureNames, SplitRows, SplitSettings, Target};
+use bilevel::design::{CscMatrix, DenseMatrix, Design};
+use bilevel::fit::{
+    Fit, FitInput, FitSettings, JournalEntry, LossKind, Observer, PenaltyKind, Silent, Verdict, WeightsKind,
+    fit,
+};
 use common::random_data;
 
 fn settings(weights: WeightsKind) -> FitSettings {
@@ -126,4 +129,91 @@ fn the_pull_that_is_chosen_keeps_weights_from_learning_the_validation_rows_by_he
         chosen += fresh(&with_pull);
     }
     assert!(chosen < free, "{chosen} on fresh rows with a pull, {free} without");
+}
+
+/// Rows of a few words each, of more words than rows: what is solved by products. The first fifty words say something about the class.
+fn texts(n: usize, p: usize, seed: u32) -> Dataset {
+    let mut state = seed;
+    let mut uniform = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        f64::from(state >> 8) / f64::from(1_u32 << 24)
+    };
+    let mut columns = vec![Vec::new(); p];
+    let mut signs = Vec::new();
+    for i in 0..u32::try_from(n).unwrap() {
+        let mut score = 0.0;
+        for _ in 0..18 {
+            // Few words are frequent.
+            let word = (uniform().powi(3) * p as f64) as usize;
+            if word < 50 {
+                score += if word.is_multiple_of(2) { 0.6 } else { -0.6 };
+            }
+            match columns[word].last_mut() {
+                Some((last, count)) if *last == i => *count += 1.0,
+                _ => columns[word].push((i, 1.0)),
+            }
+        }
+        signs.push(if score + 2.0 * uniform() > 1.0 { 1.0 } else { -1.0 });
+    }
+    let starts = std::iter::once(0).chain(columns.iter().scan(0, |total, column| {
+        *total += column.len();
+        Some(*total)
+    }));
+    let (rows, values) = columns.iter().flatten().copied().unzip();
+    let design = Design::Sparse(CscMatrix::new(n, starts.collect(), rows, values).unwrap());
+    let classes = bilevel::data::Classes { negative: "-1".to_string(), positive: "1".to_string() };
+    Dataset::new(design, Target::Binary { signs, classes }, FeatureNames::Counted { first: 0 }).unwrap()
+}
+
+#[test]
+fn where_solves_are_dear_few_of_them_find_the_minimum_with_its_slope() {
+    for seed in [1, 2] {
+        let data = texts(900, 1400, seed);
+        let rows = SplitRows { train: (0..600).collect(), validation: (600..900).collect() };
+        let found = run(&data, &rows, &settings(WeightsKind::Scalar));
+        let record = &found.record;
+        let (value, lambda) = (record.criterion.value, record.weights.lambda.unwrap());
+        let grid = |lambdas: Vec<f64>| {
+            run(&data, &rows, &FitSettings { grid: Some(lambdas), ..settings(WeightsKind::Scalar) }).record
+        };
+        let fine = grid((0..40).map(|k| 10_f64.powf(-5.0 + 0.2 * f64::from(k))).collect());
+        assert!(value <= fine.criterion.value * (1.0 + 1e-6), "seed {seed}: {value}");
+        assert!(record.certificate.stationary && record.certificate.relative_gap <= 1e-10, "seed {seed}");
+        assert!(record.outer.evaluations <= 18, "seed {seed}: {}", record.outer.evaluations);
+        // The criterion is that of a model solved tightly, and its slope that of differences.
+        let step = 1e-3_f64;
+        let around = grid(vec![lambda * (-step).exp(), lambda, lambda * step.exp()]);
+        let at = |k: usize| around.curve[k].value;
+        assert!((at(1) - value).abs() <= 1e-9 * value, "seed {seed}: {value} and {}", at(1));
+        let slope = (at(2) - at(0)) / (2.0 * step);
+        let error = (slope.abs() - record.certificate.hypergradient_norm).abs();
+        assert!(error <= 1e-6 * value, "seed {seed}: {slope:e}");
+    }
+}
+
+/// Keeps the journal.
+#[derive(Default)]
+struct Keeps(Vec<JournalEntry>);
+
+impl Observer for Keeps {
+    fn on_evaluation(&mut self, entry: &JournalEntry) {
+        self.0.push(entry.clone());
+    }
+}
+
+#[test]
+fn a_search_without_kinks_resumes_to_the_same_answer_from_anywhere() {
+    let data = texts(900, 1400, 3);
+    let settings = FitSettings { split: SplitSettings::Folds(3), ..settings(WeightsKind::Scalar) };
+    let input = FitInput::new("test", &data, &settings);
+    let mut kept = Keeps::default();
+    let whole = fit(input, &mut kept).unwrap();
+    let count = kept.0.len();
+    for limit in [1, 7, count - 1, count] {
+        let journal = &kept.0[..limit];
+        let resumed = fit(FitInput { journal, ..input }, &mut Silent).unwrap();
+        assert_eq!(resumed.model, whole.model, "{limit} of {count}");
+        assert_eq!(resumed.record.criterion, whole.record.criterion, "{limit} of {count}");
+        assert_eq!(resumed.record.certificate, whole.record.certificate, "{limit} of {count}");
+    }
 }

@@ -35,6 +35,8 @@ pub enum Next {
     Wanted,
     /// Something else.
     Other,
+    /// Whatever it is, it lies in a near cache, and hints would only take time.
+    Cached,
 }
 
 /// Sums side by side.
@@ -58,6 +60,7 @@ fn each<I: Index, T: Element>(
     let hinted = match next {
         Next::Wanted => rows.len(),
         Next::Other => rows.len().saturating_sub(AHEAD),
+        Next::Cached => 0,
     };
     if next == Next::Other && rows.len() >= 2 * BLOCK {
         for place in (0..rows.len().min(AHEAD)).step_by(BLOCK) {

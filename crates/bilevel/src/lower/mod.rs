@@ -27,7 +27,8 @@ pub use multinomial::MultinomialGlm;
 pub use path::{PathPoint, PathSegment, SegmentPoint};
 pub use ridge::RidgeGlm;
 pub(crate) use row_major::RowMajor;
-pub use sample_weights::{SampleAdjoint, WeightedGlm};
+pub(crate) use sample_weights::SampleWeighted;
+pub use sample_weights::{SampleAdjoint, WeightedGlm, WeightedMultinomial};
 pub use smoothed::SmoothedGlm;
 pub use sparse_glm::{NullModel, SparseGlm};
 
@@ -115,6 +116,11 @@ pub trait LowerLevel: Sync {
 
     /// A point to start from, made of coefficients (length p) and intercept: what an interrupted search needs to go on where it was.
     fn start_from(&self, coefficients: Vec<f64>, intercept: f64) -> Solution;
+
+    /// Whether the solution may have kinks in the hyperparameters. One without takes nothing of a start but its coefficients and intercept.
+    fn has_kinks(&self) -> bool {
+        true
+    }
 
     /// Number of coefficients that are not zero.
     fn support_size(&self, solution: &Solution) -> usize {

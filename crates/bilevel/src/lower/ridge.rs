@@ -20,8 +20,11 @@
 //! optimization of hyperparameters", Neural Computation 12 (2000), for the hypergradient.
 
 mod adjoint;
+mod largest;
 mod newton;
 mod ways;
+
+use std::sync::Arc;
 
 use crate::Result;
 use crate::design::DesignMatrix;
@@ -31,7 +34,7 @@ use crate::outer::Accuracy;
 use crate::penalty::L1;
 
 use super::system::{DIRECT, System, Way};
-use super::{Adjoint, Hyperparameters, LowerLevel, Solution, SparseGlm, UpperGradient};
+use super::{Adjoint, Curvature, Hyperparameters, LowerLevel, RowMajor, Solution, SparseGlm, UpperGradient};
 use ways::Caches;
 
 /// The lower-level problem with penalty ½ Σ λ_j y_j², all but its hyperparameters.
@@ -88,31 +91,6 @@ impl<'a, D: DesignMatrix, L: Loss> RidgeGlm<'a, D, L> {
         &self.glm
     }
 
-    /// The largest eigenvalue of the loss's Hessian in the model without features, to a few percent and from below: the scale of λ. At λ = t times
-    /// this, no direction is shrunk to less than t/(1 + t) of the way to zero for the squared loss.
-    pub fn largest_curvature(&self) -> f64 {
-        let start = self.glm.start_from_null();
-        let curvatures = self.glm.curvatures(&start.predictor);
-        let curvature = self.glm.curvature(&curvatures);
-        let columns: Vec<u32> = (0_u32..).take(self.glm.design.n_columns()).collect();
-        let sums = curvature.column_sums(&columns);
-        let (mut work, mut eigenvalue) = (Vec::new(), 0.0);
-        // Power iteration, from the diagonal: where columns have scales of their own, the largest leads.
-        let mut v = curvature.diagonal(&columns, &sums);
-        let mut image = vec![0.0; v.len()];
-        for _ in 0..POWER_STEPS {
-            let norm = norm(&v);
-            if norm.is_nan() || norm <= 0.0 {
-                return 0.0;
-            }
-            v.iter_mut().for_each(|x| *x /= norm);
-            curvature.product_into(&columns, &sums, &v, &mut work, &mut image);
-            eigenvalue = dot(&v, &image);
-            std::mem::swap(&mut v, &mut image);
-        }
-        eigenvalue
-    }
-
     /// ‖∇P‖ at a solution, relative to the largest |∇_jP| of the model without features: 0 exactly at the minimizer.
     pub fn relative_gradient(&self, hyperparameters: &Hyperparameters, solution: &Solution) -> f64 {
         let context = self.context(hyperparameters);
@@ -127,9 +105,6 @@ impl<'a, D: DesignMatrix, L: Loss> RidgeGlm<'a, D, L> {
         Context { problem: self, weights, columns, local }
     }
 }
-
-/// Products of the power iteration.
-const POWER_STEPS: usize = 30;
 
 impl<D: DesignMatrix, L: Loss> LowerLevel for RidgeGlm<'_, D, L> {
     fn n_coefficients(&self) -> usize {
@@ -152,6 +127,10 @@ impl<D: DesignMatrix, L: Loss> LowerLevel for RidgeGlm<'_, D, L> {
 
     fn start_from(&self, coefficients: Vec<f64>, intercept: f64) -> Solution {
         self.glm.start_from(coefficients, intercept)
+    }
+
+    fn has_kinks(&self) -> bool {
+        false
     }
 
     fn adjoint(
@@ -183,10 +162,47 @@ impl<D: DesignMatrix, L: Loss> Context<'_, '_, D, L> {
     /// H at sample curvatures h (length n).
     fn system<'h>(&'h self, curvatures: &'h [f64]) -> System<'h, D> {
         let curvature = self.problem.glm.curvature(curvatures);
+        if let Some(rows) = self.rows_of_products() {
+            return self.system_by_rows(curvature, rows);
+        }
         let sums = curvature.column_sums(&self.columns);
         let way = self.problem.caches.way(self, &curvature, &sums);
-        let rows = matches!(*way, Way::Iterative).then(|| self.problem.caches.by_rows(self)).flatten();
-        System { curvature, columns: &self.columns, sums, added: self.local.clone(), way, rows }
+        let has_all = self.columns.len() == self.problem.glm.design.n_columns();
+        let rows = (has_all && matches!(*way, Way::Iterative))
+            .then(|| self.problem.caches.by_rows(&self.problem.glm));
+        System {
+            curvature,
+            columns: &self.columns,
+            sums,
+            squares: None,
+            added: self.local.clone(),
+            way,
+            rows: rows.flatten(),
+        }
+    }
+
+    fn system_by_rows<'h>(&'h self, curvature: Curvature<'h, D>, rows: Arc<RowMajor>) -> System<'h, D> {
+        let (mut sums, squares) = rows.sums_and_squares(curvature.weights);
+        if !curvature.is_centered() {
+            sums.fill(0.0);
+        }
+        System {
+            curvature,
+            columns: &self.columns,
+            sums,
+            squares: Some(squares),
+            added: self.local.clone(),
+            way: Way::Iterative.into(),
+            rows: Some(rows),
+        }
+    }
+
+    /// All columns by rows, where systems are solved by products that pass over rows.
+    fn rows_of_products(&self) -> Option<Arc<RowMajor>> {
+        let all_weighted = self.local.iter().all(|d| *d > 0.0);
+        let is_iterative = self.problem.caches.is_iterative(self.problem, self.columns.len(), all_weighted);
+        let has_all = self.columns.len() == self.problem.glm.design.n_columns();
+        (is_iterative && has_all).then(|| self.problem.caches.by_rows(&self.problem.glm))?
     }
 
     fn local(&self, full: &[f64]) -> Vec<f64> {

@@ -27,6 +27,8 @@ impl<'s> LazyRows<'s> {
 
 /// Below this part of all entries a matrix counts as sparse; denser columns stream faster as they are.
 const SPARSE: f64 = 0.25;
+/// Entries, of ten bytes each, that stay in the second cache from one product to the next.
+const CACHED: usize = 1 << 16;
 /// Columns whose positions fit into two bytes.
 const LARGEST: usize = 1 << 16;
 
@@ -85,18 +87,81 @@ impl RowMajor {
         (&self.columns[range.clone()], &self.values[range])
     }
 
+    /// What follows a row in memory: for a pass that reads each row once, and for the second of two readings of one row.
+    fn following(&self) -> (Next, Next) {
+        if self.values.len() <= CACHED { (Next::Cached, Next::Cached) } else { (Next::Wanted, Next::Other) }
+    }
+
+    /// out = Av on the rows that are not left out; v is as long as the list of columns.
+    pub(super) fn forward_into(&self, v: &[f64], out: &mut [f64]) {
+        assert!(v.len() == self.n_columns, "one entry for each column");
+        let (next, _) = self.following();
+        for (i, o) in out.iter_mut().enumerate() {
+            let (columns, values) = self.row(i);
+            // SAFETY: as in `product_into`.
+            *o = unsafe { sparse_dot(columns, values, v, next) };
+        }
+    }
+
+    /// out = Aᵀu; out is as long as the list of columns.
+    pub(super) fn transpose_into(&self, u: &[f64], out: &mut [f64]) {
+        assert!(out.len() == self.n_columns, "one entry for each column");
+        out.fill(0.0);
+        let (next, _) = self.following();
+        for (i, &u) in u.iter().enumerate().filter(|(_, u)| **u != 0.0) {
+            let (columns, values) = self.row(i);
+            // SAFETY: as in `product_into`.
+            unsafe { sparse_axpy(u, columns, values, out, next) };
+        }
+    }
+
+    /// (Σ h_i a_ij, Σ h_i a_ij²) for each column; `weights` is h.
+    pub(super) fn sums_and_squares(&self, weights: &[f64]) -> (Vec<f64>, Vec<f64>) {
+        let mut both = vec![(0.0, 0.0); self.n_columns];
+        for (i, &weight) in weights.iter().enumerate().filter(|(_, w)| **w != 0.0) {
+            let (columns, values) = self.row(i);
+            for (&j, &a) in columns.iter().zip(values) {
+                let (sum, square) = &mut both[usize::from(j)];
+                *sum += weight * a;
+                *square += weight * a * a;
+            }
+        }
+        both.into_iter().unzip()
+    }
+
+    /// AᵀDA, column major; `weights` is the diagonal of D. A row takes as many products as it has pairs of entries.
+    pub(super) fn gram(&self, weights: &[f64]) -> Vec<f64> {
+        let size = self.n_columns;
+        let mut gram = vec![0.0; size * size];
+        for (i, &weight) in weights.iter().enumerate().filter(|(_, w)| **w != 0.0) {
+            let (columns, values) = self.row(i);
+            for (k, (&j, &a)) in columns.iter().zip(values).enumerate() {
+                let column = &mut gram[usize::from(j) * size..][..size];
+                // SAFETY: as in `product_into`.
+                unsafe { sparse_axpy(weight * a, &columns[k..], &values[k..], column, Next::Cached) };
+            }
+        }
+        for j in 0..size {
+            for k in 0..j {
+                gram[j * size + k] = gram[k * size + j];
+            }
+        }
+        gram
+    }
+
     /// out = Aᵀ(D(Av − mean·1)), and Σ D(Av − mean·1); `weights` is the diagonal of D, v and out are as long as the list of columns.
     pub(super) fn product_into(&self, weights: &[f64], v: &[f64], mean: f64, out: &mut [f64]) -> f64 {
         assert!(v.len() == self.n_columns && out.len() == self.n_columns, "one entry for each column");
         out.fill(0.0);
+        let (next, after) = self.following();
         let mut sum = 0.0;
         for (i, &weight) in weights.iter().enumerate().filter(|(_, w)| **w != 0.0) {
             let (columns, values) = self.row(i);
             // SAFETY: `transpose`, the only constructor, stores positions in a list of `n_columns` columns, and the assertion above holds v and out
             // to that length.
             unsafe {
-                let scaled = weight * (sparse_dot(columns, values, v, Next::Wanted) - mean);
-                sparse_axpy(scaled, columns, values, out, Next::Other);
+                let scaled = weight * (sparse_dot(columns, values, v, next) - mean);
+                sparse_axpy(scaled, columns, values, out, after);
                 sum += scaled;
             }
         }
@@ -130,6 +195,20 @@ mod tests {
         // Av − 2 = (−1, −2, 30, −2, −2); times D: (−1, −14, 15, −2, −2).
         assert_eq!(out, [45.0, 29.0]);
         assert_eq!(sum, -4.0);
+    }
+
+    #[test]
+    fn passes_over_rows_are_the_products_of_the_matrix() {
+        // Columns (1, 0, 2) and (0, 3, 4).
+        let matrix = CscMatrix::new(3, vec![0, 2, 4], vec![0, 2, 1, 2], vec![1.0, 2.0, 3.0, 4.0]).unwrap();
+        let rows = RowMajor::transpose(&matrix, &[0, 1], entries_by_row(&matrix, &[0, 1]));
+        let (mut image, mut back) = ([f64::NAN; 3], [f64::NAN; 2]);
+        rows.forward_into(&[10.0, 1.0], &mut image);
+        assert_eq!(image, [10.0, 3.0, 24.0]);
+        rows.transpose_into(&[1.0, 0.0, -1.0], &mut back);
+        assert_eq!(back, [-1.0, -4.0]);
+        assert_eq!(rows.sums_and_squares(&[1.0, 2.0, 0.5]), (vec![2.0, 8.0], vec![3.0, 26.0]));
+        assert_eq!(rows.gram(&[1.0, 2.0, 0.5]), [3.0, 4.0, 4.0, 26.0]);
     }
 
     #[test]

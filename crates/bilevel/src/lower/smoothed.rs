@@ -210,7 +210,7 @@ impl<'a, D: DesignMatrix, L: Loss> Context<'_, 'a, D, L> {
         } else {
             Way::Iterative
         };
-        System { curvature, columns, sums, added, way: way.into(), rows: None }
+        System { curvature, columns, sums, squares: None, added, way: way.into(), rows: None }
     }
 
     fn lambda(&self, column: u32) -> f64 {

@@ -296,11 +296,12 @@ impl<M: LowerLevel + Send, C: Criterion + Send> Objective for SplitObjective<M, 
             value: 0.0,
             standard_error: mean_and_standard_error(self.validation_samples().iter().map(Counted::loss)).1,
             gradient: if request.gradient { vec![0.0; theta.len()] } else { Vec::new() },
-            gradient_error_bound: 0.0,
+            gradient_error_bound: None,
             relative_gap: self.active_solutions().map(|(_, s)| s.relative_gap).fold(0.0, f64::max),
             support_size: self.active_solutions().map(|(m, s)| m.support_size(s) as f64).sum::<f64>() * share,
             biactive: 0,
         };
+        let mut error_bound = 0.0;
         for contribution in contributions {
             let k = contribution.split;
             let (parametrization, at) = (of_split(&self.parametrizations, k), of_split(&hyperparameters, k));
@@ -308,10 +309,11 @@ impl<M: LowerLevel + Send, C: Criterion + Send> Objective for SplitObjective<M, 
             if let Some(adjoint) = contribution.adjoint {
                 parametrization.pull_back(theta, at, &adjoint, &mut evaluation.gradient);
                 let factor = parametrization.error_factor(theta, at, &adjoint);
-                evaluation.gradient_error_bound += share * adjoint.error_bound * factor;
+                error_bound += share * adjoint.error_bound * factor;
                 evaluation.biactive += adjoint.biactive;
             }
         }
+        evaluation.gradient_error_bound = request.gradient.then_some(error_bound);
         evaluation.gradient.iter_mut().for_each(|g| *g *= share);
         if let Some(pull) = &self.pull {
             evaluation.value += pull.value(theta);

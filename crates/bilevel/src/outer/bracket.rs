@@ -18,6 +18,8 @@ const STRAIGHT_SLOPE_RATIO: f64 = 0.8;
 const OVERSHOOTS: [f64; 3] = [0.01, 0.1, 0.5];
 /// Tangents that meet nearer than this fraction to an end say no more than that the kink is there.
 const NEAR: f64 = 1e-4;
+/// ½ ln 10.
+const HALF_A_DECADE: f64 = 1.151_292_546_497_022_8;
 /// The next point keeps this fraction of the width from both ends.
 const MARGIN: f64 = 1e-6;
 
@@ -95,6 +97,31 @@ impl Bracket {
         }
         let ends = self.left.value.min(self.right.value);
         [self.cubic_minimum(), self.tangent_minimum()].into_iter().flatten().fold(ends, |v, m| v.min(m.value))
+    }
+
+    /// The same where Φ has no kinks: by the cubic alone. Two points less than half a decade apart whose slopes do not lead into a valley have none
+    /// between them; what a cubic finds there is the error of their values.
+    pub fn predicted_smooth_value(&self) -> f64 {
+        if !self.is_finite() {
+            return f64::INFINITY;
+        }
+        let ends = self.left.value.min(self.right.value);
+        let is_valley = self.left.slope < 0.0 && self.right.slope > 0.0;
+        if self.width() < HALF_A_DECADE && !is_valley {
+            return ends;
+        }
+        self.cubic_minimum().map_or(ends, |m| m.value.min(ends))
+    }
+
+    /// Where a smooth Φ has its minimum: on the cubic, or nearer than half a decade, where values of different accuracies make no cubic, where the line
+    /// through both slopes crosses zero.
+    pub fn smooth_minimizer(&self) -> Option<f64> {
+        let (a, b) = (self.left, self.right);
+        if self.width() >= HALF_A_DECADE {
+            return self.cubic_minimum().map(|m| a.theta + m.fraction * self.width());
+        }
+        let is_valley = a.slope < 0.0 && b.slope > 0.0;
+        is_valley.then(|| a.theta - a.slope * self.width() / (b.slope - a.slope))
     }
 
     /// The smallest value possible if Φ' stays within the range of the two slopes widened by their difference to both sides, and where;

@@ -31,7 +31,7 @@
 //!             value: theta[0].abs() + 0.5 * (theta[1] - 3.0).powi(2),
 //!             standard_error: 0.0,
 //!             gradient: vec![theta[0].signum(), theta[1] - 3.0],
-//!             gradient_error_bound: 0.0,
+//!             gradient_error_bound: Some(0.0),
 //!             relative_gap: 0.0,
 //!             support_size: 0.0,
 //!             biactive: 0,
@@ -80,7 +80,7 @@ pub use scalar::{CurveSample, EarlyStop, ScalarResult, ScalarSearch, ScalarSetti
 pub struct Accuracy {
     /// Largest duality gap of the lower level, relative to its objective at zero coefficients.
     pub relative_gap: f64,
-    /// Largest residual of the adjoint system, relative to its right-hand side.
+    /// Largest residual of the adjoint system, relative to its right-hand side; 1 where no adjoint is wanted.
     pub adjoint_residual: f64,
 }
 
@@ -115,8 +115,9 @@ pub struct Evaluation {
     pub standard_error: f64,
     /// ∇Φ(θ) or an element of its enlarged subdifferential, of θ's length; empty if it was not asked for.
     pub gradient: Vec<f64>,
-    /// Bound on the Euclidean error of `gradient` that comes from inexact solves (DESIGN §2.4).
-    pub gradient_error_bound: f64,
+    /// Bound on the Euclidean error of `gradient` that comes from inexact solves (DESIGN §2.4); `None` where nothing is known, or no gradient was
+    /// asked for.
+    pub gradient_error_bound: Option<f64>,
     /// Largest relative duality gap over the lower-level solutions.
     pub relative_gap: f64,
     /// Mean support size over folds (a whole number for one split).
@@ -281,7 +282,7 @@ pub struct Step {
     /// Euclidean norm of the projected hypergradient.
     #[serde(with = "crate::serde_float")]
     pub gradient_norm: f64,
-    /// Bound on the hypergradient's error.
+    /// Bound on the hypergradient's error; +∞ where it is unknown.
     #[serde(with = "crate::serde_float")]
     pub gradient_error_bound: f64,
     /// Mean support size.

@@ -11,6 +11,8 @@
 //! slopes, widened by their difference to both sides. A narrower dip between two kinks closer than the grid may be missed. What is proven about the range
 //! is [`crate::objective::SplitObjective::certify_range`]'s to say.
 
+mod smooth;
+
 use std::ops::ControlFlow;
 
 use serde::{Deserialize, Serialize};
@@ -18,7 +20,9 @@ use serde::{Deserialize, Serialize};
 use super::bracket::{Bracket, End};
 use super::grid::axis;
 use super::search::{Point, Search};
-use super::{AccuracySchedule, Evaluation, Monitor, Objective, OuterOptimizer, OuterResult, StopReason};
+use super::{
+    Accuracy, AccuracySchedule, Evaluation, Monitor, Objective, OuterOptimizer, OuterResult, StopReason,
+};
 use crate::hypergradient::Selection;
 use crate::{Error, Result};
 
@@ -75,10 +79,17 @@ pub struct ScalarSettings {
     pub smooth: bool,
     /// Largest number of evaluations for refinement and exploration; default 60.
     pub max_refinements: usize,
+    /// Width in θ below the upper end in which Φ is known to have one slope: points of the grid inside are left out; default 0.
+    pub plateau: f64,
     /// How biactive coordinates are told and treated; default self-consistent, in a band of 1e-8.
     pub selection: Selection,
     /// Accuracy of the walk, and (as the tightest) of the refinement; default from 1e-6 to 1e-10.
     pub accuracy: AccuracySchedule,
+    /// For a smooth Φ that is dear: the accuracy to split brackets with that promise more than a hundred-thousandth of Φ. The best point is then moved
+    /// by tight slopes until these promise no more than the tolerance. Default `None`: brackets are split tightly, and explored.
+    pub rough: Option<Accuracy>,
+    /// Accuracy of the answer; default [`Accuracy::TIGHT`].
+    pub answer: Accuracy,
 }
 
 impl Default for ScalarSettings {
@@ -90,8 +101,11 @@ impl Default for ScalarSettings {
             exploration: 1e-7,
             smooth: false,
             max_refinements: 60,
+            plateau: 0.0,
             selection: Selection::default(),
             accuracy: AccuracySchedule::default(),
+            rough: None,
+            answer: Accuracy::TIGHT,
         }
     }
 }
@@ -160,9 +174,12 @@ impl ScalarSearch {
         let mut curve = Curve { samples: Vec::with_capacity(grid.len()) };
         let reason = match self.walk(&mut search, &mut curve, &grid, start)? {
             ControlFlow::Break(reason) => reason,
-            ControlFlow::Continue(()) => self.refine(&mut search, &mut curve)?,
+            ControlFlow::Continue(()) => match self.settings.rough {
+                Some(rough) if self.settings.smooth => self.settle(&mut search, &mut curve, rough)?,
+                _ => self.refine(&mut search, &mut curve)?,
+            },
         };
-        curve.finish(search, reason)
+        curve.finish(search, reason, self.settings.answer)
     }
 
     /// The points of the walk, decreasing.
@@ -181,6 +198,9 @@ impl ScalarSearch {
             ));
         }
         let mut grid = axis(&search.bounds, 0, self.settings.points)?;
+        if let Some(&upper) = grid.iter().max_by(|a, b| a.total_cmp(b)) {
+            grid.retain(|&theta| theta >= upper || theta <= upper - self.settings.plateau);
+        }
         grid.extend(search.bounds.project(start));
         grid.sort_by(|a, b| b.total_cmp(a));
         grid.dedup();
@@ -424,7 +444,7 @@ impl Curve {
             .fold(0.0, f64::max)
     }
 
-    fn finish(self, search: Search<'_>, reason: StopReason) -> Result<ScalarResult> {
+    fn finish(self, search: Search<'_>, reason: StopReason, accuracy: Accuracy) -> Result<ScalarResult> {
         let best = search.best_value();
         let brackets = self.brackets();
         let gap = |value: fn(&Bracket) -> f64| {
@@ -442,7 +462,7 @@ impl Curve {
             .into_iter()
             .map(|sample| CurveSample { theta: sample.point.theta[0], evaluation: sample.point.evaluation })
             .collect();
-        let outer = search.finish(reason)?;
+        let outer = search.finish_at(reason, accuracy)?;
         Ok(ScalarResult { outer, curve, scanned, predicted_gap, cautious_gap })
     }
 }

@@ -216,11 +216,12 @@ impl<'a> Search<'a> {
         self.bounds.projected_gradient_norm(&point.theta, &point.evaluation.gradient, scale)
     }
 
-    /// Evaluates a point tighter while the error bound of its gradient hides the gradient.
+    /// Evaluates a point tighter while the error bound of its gradient hides the gradient. A gradient without a bound is taken as it is.
     pub fn settle(&mut self, point: &mut Point) -> Result<()> {
-        while point.evaluation.gradient_error_bound > TRUSTED_GRADIENT_ERROR * self.stationarity(point)
-            && self.accuracy.tighten()
-        {
+        let is_hidden = |point: &Point, stationarity: f64| {
+            point.evaluation.gradient_error_bound.is_some_and(|b| b > TRUSTED_GRADIENT_ERROR * stationarity)
+        };
+        while is_hidden(point, self.stationarity(point)) && self.accuracy.tighten() {
             *point = self.at(std::mem::take(&mut point.theta))?;
         }
         Ok(())
@@ -289,8 +290,13 @@ impl<'a> Search<'a> {
     }
 
     /// The answer: the best point, evaluated tightly.
-    pub fn finish(mut self, stop_reason: StopReason) -> Result<OuterResult> {
-        self.accuracy.current = Accuracy::TIGHT;
+    pub fn finish(self, stop_reason: StopReason) -> Result<OuterResult> {
+        self.finish_at(stop_reason, Accuracy::TIGHT)
+    }
+
+    /// The answer: the best point, evaluated to this accuracy.
+    pub fn finish_at(mut self, stop_reason: StopReason, accuracy: Accuracy) -> Result<OuterResult> {
+        self.accuracy.current = accuracy;
         let Some(best) = self.best.take() else {
             return Err(Error::data(
                 "criterion",

@@ -15,7 +15,7 @@ pub fn diagonal_preconditioner(inverse: &[f64]) -> impl FnMut(&[f64], &mut [f64]
 pub struct CgOutcome {
     /// Products with the matrix.
     pub products: usize,
-    /// ‖b − Ax‖.
+    /// ‖b − Ax‖; NaN where a product was.
     pub residual: f64,
     /// Smallest Ritz-like quotient pᵀAp/pᵀp seen, that of the start among them: an upper estimate of the smallest eigenvalue of the matrix. Infinite
     /// where none was seen: the start was zero, and good enough.
@@ -47,7 +47,11 @@ pub fn conjugate_gradient(
     let size = b.len();
     let target = tolerance * dot(b, b).sqrt();
     let mut image = vec![0.0; size];
-    product(x, &mut image);
+    // A start at zero leaves b, and needs no product to say so.
+    let starts_at_zero = x.iter().all(|x| *x == 0.0);
+    if !starts_at_zero {
+        product(x, &mut image);
+    }
     let of_start = dot(x, &image) / dot(x, x);
     let mut residual: Vec<f64> = b.iter().zip(&image).map(|(b, a)| b - a).collect();
     let mut z = vec![0.0; size];
@@ -55,7 +59,7 @@ pub fn conjugate_gradient(
     let mut direction = z.clone();
     let mut rho = dot(&residual, &z);
     let mut outcome = CgOutcome {
-        products: 1,
+        products: usize::from(!starts_at_zero),
         residual: dot(&residual, &residual).sqrt(),
         // `min` passes over NaN: the quotient of a zero vector.
         smallest_quotient: f64::INFINITY.min(of_start),
@@ -66,6 +70,11 @@ pub fn conjugate_gradient(
         product(&direction, &mut image);
         outcome.products += 1;
         let curvature = dot(&direction, &image);
+        if curvature.is_nan() {
+            // No product of this operator says how far x is from the solution.
+            outcome.residual = f64::NAN;
+            break;
+        }
         let quotient = curvature / dot(&direction, &direction);
         largest_quotient = quotient.max(largest_quotient);
         // In a singular system a direction of (nearly) no curvature leads along the null space to infinity: what is reached before it is the

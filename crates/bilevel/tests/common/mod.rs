@@ -130,7 +130,7 @@ pub fn gradient_matches_differences(objective: &mut dyn Objective, theta: &[f64]
             center.gradient[k],
             center.relative_gap
         );
-        assert!(center.gradient_error_bound.is_finite());
+        assert!(center.gradient_error_bound.unwrap().is_finite());
     }
     true
 }

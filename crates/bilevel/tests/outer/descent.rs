@@ -187,7 +187,7 @@ fn a_rejected_step_is_tried_once_with_the_null_policy_and_only_where_something_i
                 value: 1.0 + theta[0].powi(2),
                 standard_error: 0.0,
                 gradient: if request.gradient { vec![sign * 2.0 * theta[0]] } else { Vec::new() },
-                gradient_error_bound: 0.0,
+                gradient_error_bound: None,
                 relative_gap: 0.0,
                 support_size: 0.0,
                 biactive: self.0,

@@ -53,7 +53,7 @@ impl Objective for Analytic {
             value,
             standard_error: 0.0,
             gradient: if request.gradient { gradient } else { Vec::new() },
-            gradient_error_bound: 0.0,
+            gradient_error_bound: None,
             relative_gap: 0.0,
             support_size: 0.0,
             biactive: 0,
@@ -84,7 +84,7 @@ impl Objective for Inexact {
         for (h, d) in evaluation.gradient.iter_mut().zip(&direction) {
             *h += bound * d / size;
         }
-        evaluation.gradient_error_bound = bound;
+        evaluation.gradient_error_bound = Some(bound);
         evaluation.relative_gap = gap;
         Ok(evaluation)
     }

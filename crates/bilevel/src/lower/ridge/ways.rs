@@ -6,12 +6,14 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::design::DesignMatrix;
 use crate::loss::Loss;
+use crate::penalty::L1;
 use crate::solver::{Cholesky, Spectrum};
 
+use super::super::curvature::CANCELLATION;
 use super::super::row_gram::row_gram;
 use super::super::system::{Dual, Inner, Way};
-use super::super::{Curvature, RowMajor};
-use super::Context;
+use super::super::{Curvature, RowMajor, SparseGlm};
+use super::{Context, RidgeGlm};
 
 /// Largest size whose eigenvalues are computed: they cost about as much as ten factorizations, below a second.
 const SPECTRAL: usize = 1000;
@@ -37,11 +39,15 @@ pub(super) struct Caches {
     last: AtWeights<Way>,
     /// All columns by rows, once a system is solved by products; `None` where they are not sparse.
     by_rows: OnceLock<Option<Arc<RowMajor>>>,
+    /// ‖a_i‖² of all rows, once an error is bounded by them.
+    row_squares: OnceLock<Vec<f64>>,
+    /// The scale of λ.
+    largest_curvature: OnceLock<f64>,
 }
 
 /// Whether conjugate gradients cost less than the factor of a matrix that the next step makes anew: sparse products are cheap, factors are not.
-fn products_are_cheap<D: DesignMatrix, L: Loss>(context: &Context<'_, '_, D, L>, size: usize) -> bool {
-    let (design, size) = (context.problem.glm.design, size as f64);
+fn products_are_cheap(design: &impl DesignMatrix, size: usize) -> bool {
+    let size = size as f64;
     // Multiplications run about eight times as fast in a factorization.
     let factor = size * size * size / 6.0 / 8.0;
     let is_sparse = design.n_stored() < design.n_rows() * design.n_columns();
@@ -66,18 +72,53 @@ fn at_weights<T>(kept: &AtWeights<T>, weights: &[f64], make: impl FnOnce() -> T)
 impl Caches {
     pub(super) fn new(sample_weights: &[f64]) -> Self {
         let rows = (0_u32..).zip(sample_weights).filter(|(_, s)| **s > 0.0).map(|(i, _)| i).collect();
-        let (gram, spectrum, by_rows) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
-        Self { rows, gram, spectrum, row_gram: Mutex::default(), last: Mutex::default(), by_rows }
+        Self {
+            rows,
+            gram: OnceLock::new(),
+            spectrum: OnceLock::new(),
+            row_gram: Mutex::default(),
+            last: Mutex::default(),
+            by_rows: OnceLock::new(),
+            row_squares: OnceLock::new(),
+            largest_curvature: OnceLock::new(),
+        }
     }
 
-    /// The columns by rows, where none of them is excluded.
+    /// All columns by rows.
     pub(super) fn by_rows<D: DesignMatrix, L: Loss>(
         &self,
-        context: &Context<'_, '_, D, L>,
+        glm: &SparseGlm<'_, D, L, L1>,
     ) -> Option<Arc<RowMajor>> {
-        let glm = &context.problem.glm;
-        let make = || RowMajor::new(glm.design, &context.columns, glm.sample_weights).map(Arc::new);
-        (context.columns.len() == glm.design.n_columns()).then(|| self.by_rows.get_or_init(make).clone())?
+        let make = || {
+            let columns: Vec<u32> = (0_u32..).take(glm.design.n_columns()).collect();
+            RowMajor::new(glm.design, &columns, glm.sample_weights).map(Arc::new)
+        };
+        self.by_rows.get_or_init(make).clone()
+    }
+
+    /// ‖a_i‖² of all rows.
+    pub(super) fn row_squares(&self, design: &impl DesignMatrix) -> &[f64] {
+        self.row_squares.get_or_init(|| {
+            let mut squares = vec![0.0; design.n_rows()];
+            (0..design.n_columns()).for_each(|j| design.visit_column(j, |i, a| squares[i] += a * a));
+            squares
+        })
+    }
+
+    pub(super) fn largest_curvature(&self, compute: impl FnOnce() -> f64) -> f64 {
+        *self.largest_curvature.get_or_init(compute)
+    }
+
+    /// Whether systems on so many columns are solved by products.
+    pub(super) fn is_iterative<D: DesignMatrix, L: Loss>(
+        &self,
+        problem: &RidgeGlm<'_, D, L>,
+        n_columns: usize,
+        all_weighted: bool,
+    ) -> bool {
+        let is_dual = n_columns > self.rows.len() && all_weighted;
+        let size = if is_dual { self.rows.len() } else { n_columns };
+        size > problem.direct || L::MAX_THIRD_DERIVATIVE > 0.0 && products_are_cheap(problem.glm.design, size)
     }
 
     /// The way to solve with H at one point.
@@ -100,12 +141,12 @@ impl Caches {
         curvature: &Curvature<'_, D>,
         sums: &[f64],
     ) -> Way {
-        let is_dual = context.columns.len() > self.rows.len() && context.local.iter().all(|d| *d > 0.0);
-        let size = if is_dual { self.rows.len() } else { context.columns.len() };
-        if size > context.problem.direct || L::MAX_THIRD_DERIVATIVE > 0.0 && products_are_cheap(context, size)
-        {
+        let all_weighted = context.local.iter().all(|d| *d > 0.0);
+        if self.is_iterative(context.problem, context.columns.len(), all_weighted) {
             return Way::Iterative;
         }
+        let is_dual = context.columns.len() > self.rows.len() && all_weighted;
+        let size = if is_dual { self.rows.len() } else { context.columns.len() };
         if let Some(shift) = common_weight(&context.weights)
             && L::MAX_THIRD_DERIVATIVE == 0.0
             && size <= SPECTRAL
@@ -117,13 +158,46 @@ impl Caches {
             return self.dual(curvature, Inner::Spectral { spectrum, shift });
         }
         if !is_dual {
-            let gram = context.problem.glm.gram(&self.gram, curvature, &context.columns, sums);
+            let gram = self
+                .gram_by_rows(context, curvature, sums)
+                .unwrap_or_else(|| context.problem.glm.gram(&self.gram, curvature, &context.columns, sums));
             return Way::primal(gram, &context.local);
         }
         let mut matrix = self.inner_matrix(context, curvature);
         (0..size).for_each(|k| matrix[k * size + k] += 1.0);
         Cholesky::new(size, &matrix)
             .map_or(Way::Iterative, |factor| self.dual(curvature, Inner::Factor(factor)))
+    }
+
+    /// ÃᵀDÃ by rows, where a loss asks for it at every step: the pairs of entries in a row are fewer than those of a column and all rows. `None` where
+    /// columns are not sparse.
+    fn gram_by_rows<D: DesignMatrix, L: Loss>(
+        &self,
+        context: &Context<'_, '_, D, L>,
+        curvature: &Curvature<'_, D>,
+        sums: &[f64],
+    ) -> Option<Vec<f64>> {
+        let glm = &context.problem.glm;
+        if L::MAX_THIRD_DERIVATIVE == 0.0 || context.columns.len() < glm.design.n_columns() {
+            return None;
+        }
+        let size = context.columns.len();
+        let mut gram = self.by_rows(glm)?.gram(curvature.weights);
+        let inverse_total = curvature.inverse_total();
+        for (column, sum) in gram.chunks_mut(size).zip(sums) {
+            crate::kernel::axpy(-sum * inverse_total, sums, column);
+        }
+        // A column that is nearly constant has lost its digits.
+        let square = |k: usize| gram[k * size + k] + sums[k] * sums[k] * inverse_total;
+        let lost: Vec<usize> =
+            (0..size).filter(|&k| gram[k * size + k] <= CANCELLATION * square(k)).collect();
+        for k in lost.into_iter().filter(|&k| sums[k] != 0.0) {
+            for (j, entry) in curvature.gram_row(&context.columns, sums, k).into_iter().enumerate() {
+                gram[k * size + j] = entry;
+                gram[j * size + k] = entry;
+            }
+        }
+        Some(gram)
     }
 
     fn dual<D: DesignMatrix>(&self, curvature: &Curvature<'_, D>, inner: Inner) -> Way {
