@@ -121,10 +121,8 @@ for method, given in (
 ):
     found = problem.hypergradient(each.theta, method, **given)
     distance = np.linalg.norm(found.gradient - exact.gradient)
-    print(
-        f"{method:12} {found.products:5} products, {distance:.1e} from the exact one, "
-        f"bound {found.error_bound:.1e}"
-    )
+    bound = "no bound" if found.error_bound is None else f"bound {found.error_bound:.1e}"
+    print(f"{method:12} {found.products:5} products, {distance:.1e} from the exact one, {bound}")
 
 # %%
 # The same in four lines of JAX

@@ -66,7 +66,8 @@ fn command(fit: &Fit) -> String {
         Some(fraction) => option(true, format!("--test-fraction {fraction}")),
         None => option(fit.record.data.n_test > 0, "--test FILE".into()),
     }
-    option(settings.loss != defaults.loss, format!("--loss {}", words::loss(settings.loss)));
+    let delta = settings.delta.map_or_else(String::new, |delta| format!(":{delta}"));
+    option(settings.loss != defaults.loss, format!("--loss {}{delta}", words::loss(settings.loss)));
     option(settings.penalty != defaults.penalty, format!("--penalty {}", words::penalty(settings.penalty)));
     option(settings.weights != defaults.weights, format!("--weights {}", words::weights(settings.weights)));
     let grouped = settings.weights == WeightsKind::Group || settings.penalty == PenaltyKind::GroupL1;
@@ -170,8 +171,9 @@ fn setting_rows(fit: &Fit) -> Vec<(&'static str, String)> {
         (PenaltyKind::ElasticNet, None) => format!("{} (learned)", number(fit.record.weights.ridge)),
         _ => "none".into(),
     };
+    let delta = fit.record.delta.map_or_else(String::new, |delta| format!(", δ = {}", number(delta)));
     vec![
-        ("loss", resolved(words::loss(settings.loss), words::loss(fit.record.loss))),
+        ("loss", resolved(words::loss(settings.loss), words::loss(fit.record.loss)) + &delta),
         ("penalty", words::penalty(settings.penalty).into()),
         ("ridge part α", ridge),
         ("weights", resolved(words::weights(settings.weights), words::weights(fit.record.weights.kind))),

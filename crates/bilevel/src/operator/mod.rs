@@ -89,6 +89,24 @@ pub trait LinearOperator<T: Element = f64>: Send + Sync {
     /// As [`apply_into`](Self::apply_into).
     fn adjoint_into(&self, y: &[T], out: &mut [T]) -> Result<()>;
 
+    /// out₀ = A x₀ and out₁ = A x₁, as by [`apply_into`](Self::apply_into). Operators whose products wait for memory read it once for both.
+    ///
+    /// # Errors
+    /// As [`apply_into`](Self::apply_into).
+    fn apply_two_into(&self, [first, second]: [&[T]; 2], [out, other]: [&mut [T]; 2]) -> Result<()> {
+        self.apply_into(first, out)?;
+        self.apply_into(second, other)
+    }
+
+    /// out₀ = Aᵀ y₀ and out₁ = Aᵀ y₁, as by [`adjoint_into`](Self::adjoint_into).
+    ///
+    /// # Errors
+    /// As [`apply_into`](Self::apply_into).
+    fn adjoint_two_into(&self, [first, second]: [&[T]; 2], [out, other]: [&mut [T]; 2]) -> Result<()> {
+        self.adjoint_into(first, out)?;
+        self.adjoint_into(second, other)
+    }
+
     /// What basis diagonalizes the operator, if one does that [`CommonSpectrum`] can use.
     fn spectral(&self) -> Option<&dyn Spectral> {
         None
@@ -117,6 +135,11 @@ pub trait LinearOperator<T: Element = f64>: Send + Sync {
     }
 }
 
+/// Two vectors entry by entry: what a sparse row gathers from both lies side by side.
+pub(crate) fn side_by_side<T: Element>([first, second]: [&[T]; 2]) -> Vec<[f64; 2]> {
+    first.iter().zip(second).map(|(a, b)| [a.to_f64(), b.to_f64()]).collect()
+}
+
 /// A sentence for a vector of the wrong length.
 pub(crate) fn check_length(what: &str, found: usize, expected: usize) -> Result<()> {
     if found == expected {
@@ -140,6 +163,12 @@ macro_rules! forward_to_the_operator {
             }
             fn adjoint_into(&self, y: &[T], out: &mut [T]) -> Result<()> {
                 (**self).adjoint_into(y, out)
+            }
+            fn apply_two_into(&self, x: [&[T]; 2], out: [&mut [T]; 2]) -> Result<()> {
+                (**self).apply_two_into(x, out)
+            }
+            fn adjoint_two_into(&self, y: [&[T]; 2], out: [&mut [T]; 2]) -> Result<()> {
+                (**self).adjoint_two_into(y, out)
             }
             fn spectral(&self) -> Option<&dyn Spectral> {
                 (**self).spectral()

@@ -7,7 +7,7 @@
 
 use rayon::prelude::*;
 
-use super::LinearOperator;
+use super::{LinearOperator, side_by_side};
 use crate::kernel::Element;
 use crate::{Error, Result};
 
@@ -179,6 +179,16 @@ impl<T: Element> LinearOperator<T> for TravelTime {
         self.cells.product(y, out);
         Ok(())
     }
+
+    fn apply_two_into(&self, x: [&[T]; 2], out: [&mut [T]; 2]) -> Result<()> {
+        self.rays.product_of_two(x, out);
+        Ok(())
+    }
+
+    fn adjoint_two_into(&self, y: [&[T]; 2], out: [&mut [T]; 2]) -> Result<()> {
+        self.cells.product_of_two(y, out);
+        Ok(())
+    }
 }
 
 /// Whether the ends are different and finite, and so far apart at most that their distance is finite.
@@ -238,5 +248,21 @@ impl Lengths {
                 *out = T::from_f64(terms.map(|(index, value)| value * x[*index as usize].to_f64()).sum());
             },
         );
+    }
+
+    /// The same for two vectors, in one pass over the lengths.
+    fn product_of_two<T: Element>(&self, x: [&[T]; 2], [out, other]: [&mut [T]; 2]) {
+        let x = side_by_side(x);
+        let outs = out.par_iter_mut().zip(other).with_min_len(LINES_TOGETHER);
+        outs.zip(self.starts.par_windows(2)).for_each(|((out, other), ends)| {
+            let range = ends[0]..ends[1];
+            let mut sums = [0.0; 2];
+            for (index, value) in self.indices[range.clone()].iter().zip(&self.values[range]) {
+                let [a, b] = x[*index as usize];
+                sums[0] += value * a;
+                sums[1] += value * b;
+            }
+            (*out, *other) = (T::from_f64(sums[0]), T::from_f64(sums[1]));
+        });
     }
 }

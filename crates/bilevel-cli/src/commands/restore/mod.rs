@@ -16,6 +16,7 @@ use bilevel_report::restoration::{RestorationPage, render_restoration};
 use crate::args::{RestoreArgs, Sigma, prior};
 use crate::output::write_text;
 use crate::{exit, interrupt, text};
+pub(super) use said::command_line;
 
 /// What was made of one image.
 pub(super) struct Done {

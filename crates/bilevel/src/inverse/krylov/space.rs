@@ -101,17 +101,18 @@ impl<'a> HybridSpace<'a> {
     /// What the operator fails with.
     pub fn grow(&mut self, steps: usize) -> Result<bool> {
         let mut grown = true;
+        let mut together = self.freedom.as_mut().filter(|freedom| freedom.is_open());
         for _ in 0..steps {
-            let held_out = &mut self.held_out;
-            grown = self.bidiagonal.extend_watched(|image| {
-                if let Some(rows) = held_out {
-                    rows.push(image);
-                }
-            })?;
+            grown = match (&mut together, &mut self.held_out) {
+                (Some(freedom), _) => freedom.extend_with(&mut self.bidiagonal)?,
+                (None, Some(rows)) => self.bidiagonal.extend_watched(|image| rows.push(image))?,
+                (None, None) => self.bidiagonal.extend()?,
+            };
             if !grown {
                 break;
             }
         }
+        together.map_or(Ok(()), StochasticFreedom::look)?;
         self.projected = Projected::new(&self.bidiagonal)?;
         Ok(grown)
     }

@@ -228,7 +228,7 @@ impl Objective for Several<'_> {
             value,
             standard_error: 0.0,
             gradient,
-            gradient_error_bound: 0.0,
+            gradient_error_bound: None,
             relative_gap: solutions().map(|s| s.relative_gap).fold(0.0, f64::max),
             support_size: 0.0,
             biactive: 0,

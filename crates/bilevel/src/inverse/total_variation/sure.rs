@@ -126,7 +126,7 @@ impl Objective for TvSure {
             value: share * (square + of_probe * response) - self.sigma * self.sigma,
             standard_error: 0.0,
             gradient: Vec::new(),
-            gradient_error_bound: 0.0,
+            gradient_error_bound: None,
             relative_gap: clean.relative_gap.max(perturbed.relative_gap),
             support_size: self.clean.problem.support_size(clean) as f64,
             biactive: 0,
@@ -140,15 +140,17 @@ impl Objective for TvSure {
         let second = self.probe.iter().map(|d| share * of_probe * d).collect();
         let parts: [(&Solved, &Solution, Vec<f64>, f64); 2] =
             [(&self.clean, clean, first, 2.0 * share), (&self.perturbed, perturbed, second, 0.0)];
+        let mut error_bound = 0.0;
         for (of, solution, slopes, bend) in parts {
             let curvature = vec![bend; slopes.len()];
             let upper = UpperGradient { predictor: &slopes, curvature: &curvature, warm_start: &[] };
             let adjoint = of.problem.adjoint(&at, solution, &upper, request.selection, request.accuracy)?;
             self.parametrization.pull_back(theta, &at, &adjoint, &mut evaluation.gradient);
             let factor = self.parametrization.error_factor(theta, &at, &adjoint);
-            evaluation.gradient_error_bound += adjoint.error_bound * factor;
+            error_bound += adjoint.error_bound * factor;
             evaluation.biactive += adjoint.biactive;
         }
+        evaluation.gradient_error_bound = Some(error_bound);
         Ok(evaluation)
     }
 }
