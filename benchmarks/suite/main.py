@@ -45,7 +45,7 @@ def names_for(workload: str, peers: list[str]) -> list[str]:
         return ["bilevel"]
     out = set()
     if workload not in "cd":
-        out |= {"bilevel, same grid"}
+        out |= {"bilevel, same grid", "bilevel, no proof"}
     if workload != "e":
         out |= {"bilevel estimator"}
     method = {"e": "features", **SEARCHES}.get(workload, "path")

@@ -94,6 +94,15 @@ class BilevelGrid(Bilevel):
         return {"lam": float(model.fit(x, y).lambda_)}
 
 
+class BilevelWithoutProof(Bilevel):
+    """bilevel without the proof that no other lambda is better, which the others do not give."""
+
+    name = "bilevel, no proof"
+
+    def estimator(self, loss: str, threads: int, **settings: Any) -> Any:
+        return super().estimator(loss, threads, certify=0, **settings)
+
+
 def weighted_celer(problem: Any, weights: Any, tol: float = 1e-6) -> Any:
     """celer as a solver of sparho's, for one weight per feature."""
     import celer

@@ -18,13 +18,14 @@ from scipy import sparse
 from .data import load
 from .glmnet import Glmnet
 from .peers import Adelie, Celer, Peer, ScikitLearn, Skein, Skglm
-from .searches import Bilevel, BilevelEstimator, BilevelGrid, Sparho
+from .searches import Bilevel, BilevelEstimator, BilevelGrid, BilevelWithoutProof, Sparho
 
 PEERS: dict[str, type[Peer]] = {
     kind.name: kind
     for kind in (
         Bilevel,
         BilevelGrid,
+        BilevelWithoutProof,
         BilevelEstimator,
         ScikitLearn,
         Celer,
