@@ -258,9 +258,10 @@ pub struct TestArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Model and search")]
 pub struct ModelArgs {
-    /// Loss; auto takes logistic where the target has two values, else squared.
-    #[arg(long, value_name = "LOSS", default_value = "auto", value_parser = one_of::<LossKind>(&["auto", "squared", "logistic"]))]
-    pub loss: LossKind,
+    /// Loss: auto, squared, logistic or huber[:DELTA]; auto takes logistic where the target has two values, else squared. huber is the smooth
+    /// (pseudo-)Huber loss, squared for residuals below DELTA and absolute above it [DELTA by default: 1.345 times the scale of the residuals].
+    #[arg(long, value_name = "LOSS", default_value = "auto", value_parser = loss)]
+    pub loss: LossChoice,
     /// Penalty: sum of |coefficient|, the same with a ridge part, sum of the Euclidean norms of groups, or half the sum of squares.
     #[arg(long, value_name = "PENALTY", default_value = "l1", value_parser = one_of::<PenaltyKind>(&["l1", "elastic-net", "group-l1", "ridge"]))]
     pub penalty: PenaltyKind,
@@ -313,6 +314,13 @@ pub struct ModelArgs {
     /// Seconds after which the search ends with the best answer so far [default: none].
     #[arg(long, value_name = "SECONDS", value_parser = positive)]
     pub time_limit: Option<f64>,
+}
+
+/// A loss, with δ where it was given.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LossChoice {
+    pub kind: LossKind,
+    pub delta: Option<f64>,
 }
 
 impl ThreadsArg {
@@ -368,15 +376,16 @@ impl ModelArgs {
         if self.weights == WeightsKind::Group && data.groups.is_none() {
             return contradiction("weights", "group without `--groups`", "a file of groups");
         }
-        if data.positive.is_some() && self.loss == LossKind::Squared {
+        if data.positive.is_some() && matches!(self.loss.kind, LossKind::Squared | LossKind::PseudoHuber) {
             return contradiction(
                 "positive",
-                "a class label with `--loss squared`",
+                "a class label with a loss for values",
                 "`--loss logistic` or `auto`",
             );
         }
         Ok(FitSettings {
-            loss: self.loss,
+            loss: self.loss.kind,
+            delta: self.loss.delta,
             penalty: self.penalty,
             weights: self.weights,
             outer: self.outer,
@@ -407,6 +416,24 @@ where
 {
     PossibleValuesParser::new(words)
         .try_map(|word| serde_json::from_value::<T>(serde_json::Value::String(word)))
+}
+
+fn loss(text: &str) -> Result<LossChoice, String> {
+    let (word, delta) = match text.split_once(':') {
+        None => (text, None),
+        Some((word, delta)) => (word, Some(positive(delta)?)),
+    };
+    let kind = match word {
+        "auto" => LossKind::Auto,
+        "squared" => LossKind::Squared,
+        "logistic" => LossKind::Logistic,
+        "huber" | "pseudo-huber" => LossKind::PseudoHuber,
+        _ => return Err("expected auto, squared, logistic or huber[:DELTA]".to_string()),
+    };
+    match delta {
+        Some(_) if kind != LossKind::PseudoHuber => Err(format!("expected {word}; only huber has a DELTA")),
+        delta => Ok(LossChoice { kind, delta }),
+    }
 }
 
 fn number(text: &str, expected: &str, accept: impl Fn(f64) -> bool) -> Result<f64, String> {

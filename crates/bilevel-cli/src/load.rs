@@ -125,6 +125,33 @@ impl LoadOptions {
     /// # Errors
     /// Files that cannot be read or do not fit together, targets that do not fit the loss.
     pub fn read(&self, loss: LossKind, single_precision: bool) -> anyhow::Result<Loaded> {
+        self.read_as(single_precision, |raw| {
+            interpret(raw, loss, self.positive.as_deref(), &self.data.name())
+        })
+    }
+
+    /// The same, in double precision, with any number of classes.
+    ///
+    /// # Errors
+    /// As [`LoadOptions::read`].
+    pub fn read_any_classes(&self, loss: LossKind) -> anyhow::Result<Loaded> {
+        self.read_as(false, |raw| {
+            let target = wanted(raw, Path::new(&self.data.name()))?;
+            let is_text = matches!(target, RawTarget::Text(_));
+            let has_classes = loss == LossKind::Logistic || loss == LossKind::Auto && is_text;
+            let is_several = || Target::numbered(target).is_ok_and(|t| t.n_labels() > 2);
+            if has_classes && self.positive.is_none() && is_several() {
+                return Target::numbered(target);
+            }
+            interpret(raw, loss, self.positive.as_deref(), &self.data.name())
+        })
+    }
+
+    fn read_as(
+        &self,
+        single_precision: bool,
+        interpret: impl FnOnce(&RawData) -> Result<Target, Error>,
+    ) -> anyhow::Result<Loaded> {
         let begun = Instant::now();
         let options = ReadOptions {
             target: self.target.clone(),
@@ -133,8 +160,7 @@ impl LoadOptions {
             ..ReadOptions::default()
         };
         let first = self.data.read(&options)?;
-        let target = interpret(&first, loss, self.positive.as_deref(), &self.data.name())
-            .with_context(|| self.data.name())?;
+        let target = interpret(&first).with_context(|| self.data.name())?;
         let notes =
             target.class_labels().map(|c| format!("classes: {} -> -1, {} -> +1", c.negative, c.positive));
         let training = Dataset::new(first.design, target, first.feature_names)?;
@@ -186,8 +212,12 @@ impl Loaded {
 /// A further file, with the features and classes of the first.
 fn read_more(path: &Path, aligned: &ReadOptions, first: &Dataset) -> anyhow::Result<Dataset> {
     let raw = read_data(path, aligned)?;
-    let target = Target::with_classes(wanted(&raw, path)?, first.target.class_labels())
-        .with_context(|| path.display().to_string())?;
+    let wanted = wanted(&raw, path)?;
+    let target = match &first.target {
+        Target::Multiple { labels, .. } => Target::with_labels(wanted, labels),
+        known => Target::with_classes(wanted, known.class_labels()),
+    };
+    let target = target.with_context(|| path.display().to_string())?;
     Ok(Dataset { design: raw.design, target, feature_names: raw.feature_names })
 }
 
@@ -199,7 +229,7 @@ pub fn wanted<'a>(raw: &'a RawData, path: &Path) -> Result<&'a RawTarget, Error>
 fn interpret(raw: &RawData, loss: LossKind, positive: Option<&str>, name: &str) -> Result<Target, Error> {
     let task = match loss {
         LossKind::Auto => None,
-        LossKind::Squared => Some(Task::Regression),
+        LossKind::Squared | LossKind::PseudoHuber => Some(Task::Regression),
         LossKind::Logistic => Some(Task::Classification),
     };
     Target::interpret(wanted(raw, Path::new(name))?, task, positive)

@@ -20,7 +20,12 @@ pub fn for_people(fit: &Fit, directory: Option<&Path>) -> String {
         ("criterion", criterion(record)),
     ];
     match &record.test {
-        Some(test) => lines.push(("test", score(test, fit.model.task))),
+        Some(test) => match record.delta {
+            Some(delta) => {
+                lines.push(("test", score_by(test, &format!("pseudo-Huber loss, δ = {},", number(delta)))));
+            }
+            None => lines.push(("test", score(test, fit.model.task))),
+        },
         None => lines.push(("test", "none; --test or --test-fraction shows the error to expect".to_string())),
     }
     lines.push(("certificate", certificate(record)));
@@ -85,10 +90,15 @@ fn criterion(record: &FitRecord) -> String {
 
 /// A score against the best constant, on one line.
 pub fn score(score: &ScoreRecord, task: Task) -> String {
-    let mut text = match task {
-        Task::Regression => "½ squared error".to_string(),
-        Task::Classification => "log-loss".to_string(),
+    let loss = match task {
+        Task::Regression => "½ squared error",
+        Task::Classification => "log-loss",
     };
+    score_by(score, loss)
+}
+
+fn score_by(score: &ScoreRecord, loss: &str) -> String {
+    let mut text = loss.to_string();
     let _ = write!(text, " {} (best constant {})", number(score.loss), number(score.baseline_loss));
     if let Some(r2) = score.r2 {
         text.push_str(&format!(", R² {}", rough(r2)));
@@ -199,6 +209,7 @@ pub fn for_programs(fit: &Fit) -> serde_json::Result<Value> {
         "task": fit.model.task,
         "classes": fit.model.classes,
         "loss": loss(record.loss),
+        "delta": record.delta,
         "criterion": record.criterion,
         "weights": weights.kind,
         "lambda": weights.lambda,
@@ -229,5 +240,6 @@ fn loss(kind: LossKind) -> &'static str {
         LossKind::Auto => "auto",
         LossKind::Squared => "squared",
         LossKind::Logistic => "logistic",
+        LossKind::PseudoHuber => "pseudo-huber",
     }
 }

@@ -26,7 +26,7 @@ use crate::smooth_method::Way;
 
 /// θ, value, gradient, bound on its error, biactive coordinates, steps, evaluations, why it ended.
 type Minimum<'py> =
-    (Bound<'py, PyArray1<f64>>, f64, Bound<'py, PyArray1<f64>>, f64, usize, usize, usize, String);
+    (Bound<'py, PyArray1<f64>>, f64, Bound<'py, PyArray1<f64>>, Option<f64>, usize, usize, usize, String);
 
 /// Minimizes a function of Python (θ ↦ (value, gradient)) or a problem over a box. `options` are the method's settings as JSON; `record` sees
 /// every step, and ends the search by returning `True`.
@@ -196,7 +196,7 @@ impl Foreign<'_, '_> {
             value,
             standard_error: 0.0,
             gradient,
-            gradient_error_bound: 0.0,
+            gradient_error_bound: None,
             relative_gap: 0.0,
             support_size: 0.0,
             biactive: 0,

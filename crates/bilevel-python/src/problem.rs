@@ -27,7 +27,7 @@ const MANY_LAMBDAS: (f64, f64) = (1e-6, 1e1);
 
 type Vector<'py> = Bound<'py, PyArray1<f64>>;
 /// Value, standard error, gradient (empty if not asked for), bound on its error, relative gap, support size, biactive coordinates.
-type Evaluated<'py> = (f64, f64, Vector<'py>, f64, f64, f64, usize);
+type Evaluated<'py> = (f64, f64, Vector<'py>, Option<f64>, f64, f64, usize);
 /// Coefficients, intercept, objective, gap, relative gap, iterations.
 type Solved<'py> = (Vector<'py>, f64, f64, f64, f64, usize);
 /// A training and a validation part: row numbers.
@@ -141,7 +141,7 @@ where
             residual,
             relative_gap: evaluation.relative_gap,
             hypergradient_norm: free.iter().map(|h| h * h).sum::<f64>().sqrt(),
-            hypergradient_error_bound: evaluation.gradient_error_bound,
+            hypergradient_error_bound: evaluation.gradient_error_bound.unwrap_or(f64::INFINITY),
             biactive: evaluation.biactive,
             one_sided_slopes,
             stationary: verdict.is_stationary(),

@@ -112,3 +112,39 @@ def test_targets_that_make_no_sense_are_refused():
         clean(X, values, rows=(TRAIN, CLEAN), loss="logistic")
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         clean(X, values[:-1], rows=(TRAIN, CLEAN))
+
+
+def three_kinds(seed):
+    """Clouds around three centres; every fifth of the rows that are weighed has the next label."""
+    rng = np.random.default_rng(seed)
+    kinds = rng.integers(0, 3, 500)
+    X = rng.normal(size=(500, 4)) + 2.0 * np.eye(3, 4)[kinds]
+    said = kinds.copy()
+    flipped = np.arange(500) % 5 == 0
+    flipped[300:] = False
+    said[flipped] = (said[flipped] + 1) % 3
+    return X, np.array(["oak", "ash", "elm"])[said], np.array(["oak", "ash", "elm"])[kinds], flipped[:300]
+
+
+@pytest.mark.parametrize("numbered", [False, True])
+def test_labels_of_three_classes_are_told_from_right_ones(numbered):
+    X, said, right, flipped = three_kinds(0)
+    names, numbers = np.unique(said, return_inverse=True)
+    y = numbers if numbered else said
+    rows = (np.arange(300), np.arange(300, 500))
+    answer = clean(X, y, rows=rows, loss="logistic" if numbered else "auto")
+    assert roc_auc_score(~flipped, answer.sample_weight) > 0.95
+    assert answer.coef.shape == (3, 4)
+    assert answer.intercept.shape == (3,)
+    assert answer.hypergradient_error_bound is None
+    assert list(answer.classes) == ([0, 1, 2] if numbered else list(names))
+    predicted = names[answer.predict(X)] if numbered else answer.predict(X)
+    assert (predicted == right).mean() > 0.8
+    # scikit-learn's objective is C Σ w f + ½‖Y‖²: C = 1/(m l2).
+    model = LogisticRegression(C=1 / (300 * answer.l2), tol=1e-10, max_iter=10_000)
+    model.fit(X[:300], y[:300], sample_weight=answer.sample_weight)
+    np.testing.assert_allclose(
+        answer.decision_function(X) - answer.decision_function(X).mean(axis=1, keepdims=True),
+        model.decision_function(X) - model.decision_function(X).mean(axis=1, keepdims=True),
+        atol=1e-4,
+    )

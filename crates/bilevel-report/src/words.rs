@@ -13,6 +13,7 @@ pub(crate) fn loss(kind: LossKind) -> &'static str {
         LossKind::Auto => "auto",
         LossKind::Squared => "squared",
         LossKind::Logistic => "logistic",
+        LossKind::PseudoHuber => "pseudo-huber",
     }
 }
 

@@ -44,7 +44,7 @@ pub struct CleanArgs {
     /// Report the score of the model on the samples of this file, which nothing else sees.
     #[arg(long, value_name = "FILE", help_heading = "Data")]
     pub test: Option<PathBuf>,
-    /// Loss; auto takes logistic where the target has two values, else squared.
+    /// Loss; auto takes logistic where the target has two values or text of any number of classes, else squared. logistic takes numbers for classes.
     #[arg(long, value_name = "LOSS", default_value = "auto", help_heading = "Model and search",
           value_parser = one_of::<LossKind>(&["auto", "squared", "logistic"]))]
     pub loss: LossKind,
@@ -79,8 +79,8 @@ pub struct CleanArgs {
     /// Seconds after which the search ends with the best answer so far [default: none].
     #[arg(long, value_name = "SECONDS", value_parser = positive, help_heading = "Model and search")]
     pub time_limit: Option<f64>,
-    /// Write weights.csv, cleaning.json and model.json, for `predict` and `evaluate`, into this directory (made if missing). Without it nothing
-    /// is written.
+    /// Write report.html, weights.csv, cleaning.json and, for a value or two classes, model.json, for `predict` and `evaluate`, into this directory
+    /// (made if missing). Without it nothing is written.
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     pub output: Option<PathBuf>,
     #[command(flatten)]

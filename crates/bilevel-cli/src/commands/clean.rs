@@ -6,15 +6,17 @@ use std::path::Path;
 
 use anyhow::Context;
 use bilevel::cleaning::{CleanInput, Cleaning, clean};
-use bilevel::data::{SplitRows, carve_fraction};
+use bilevel::data::{Dataset, SplitRows, carve_fraction};
 use bilevel::fit::Observer;
 use bilevel::outer::{Step, StopReason};
+use bilevel_report::{CleaningPage, render_cleaning};
 use serde_json::json;
 
 use super::fit::check_directory;
+use super::restore::command_line;
 use crate::args::CleanArgs;
 use crate::load::Loaded;
-use crate::output::write_text;
+use crate::output::{REPORT_FILE, write_text};
 use crate::progress::Progress;
 use crate::summary;
 use crate::text::{counted, duration, number, print, rough};
@@ -30,7 +32,7 @@ pub fn run(args: CleanArgs) -> anyhow::Result<u8> {
     if let Some(directory) = &args.output {
         check_directory(directory)?;
     }
-    let loaded = args.load_options().read(args.loss, false)?;
+    let loaded = args.load_options().read_any_classes(args.loss)?;
     if !args.say.quiet {
         loaded.notes.iter().for_each(|note| eprintln!("{note}"));
     }
@@ -48,7 +50,7 @@ pub fn run(args: CleanArgs) -> anyhow::Result<u8> {
     watch.0.finish();
     let cleaning = cleaned?;
     if let Some(directory) = &args.output {
-        write_all(directory, &cleaning, &rows, args.target.as_deref())?;
+        write_all(directory, &cleaning, &loaded.data, &rows, args.target.as_deref())?;
     }
     if args.say.json {
         print(&(serde_json::to_string(&for_programs(&cleaning))? + "\n"))?;
@@ -92,6 +94,7 @@ impl Observer for Watch {
 fn write_all(
     directory: &Path,
     cleaning: &Cleaning,
+    data: &Dataset,
     rows: &SplitRows,
     target: Option<&str>,
 ) -> anyhow::Result<()> {
@@ -101,8 +104,12 @@ fn write_all(
         writeln!(table, "{},{weight},{}", row + 1, u8::from(*flag))?;
     }
     write_text(&directory.join(WEIGHTS_FILE), &table)?;
-    let model = model_file::to_text(&cleaning.model, &cleaning.record, target)?;
-    write_text(&directory.join(model_file::MODEL_FILE), &model)?;
+    let page = CleaningPage { cleaning, data, rows: &rows.train, first_row: 1, command: command_line() };
+    write_text(&directory.join(REPORT_FILE), &render_cleaning(&page))?;
+    if let Some(model) = cleaning.model.linear() {
+        let model = model_file::to_text(model, &cleaning.record, target)?;
+        write_text(&directory.join(model_file::MODEL_FILE), &model)?;
+    }
     let record = json!({ "model": cleaning.model, "record": cleaning.record });
     write_text(&directory.join(RECORD_FILE), &(serde_json::to_string(&record)? + "\n"))
 }
@@ -140,14 +147,14 @@ fn for_people(cleaning: &Cleaning, directory: Option<&Path>) -> String {
         lines.push(("watching", format!("{} before, {} after, on {watching}", number(first), number(last))));
     }
     if let Some(test) = &record.test {
-        lines.push(("test", summary::score(test, cleaning.model.task)));
+        lines.push(("test", summary::score(test, cleaning.model.task())));
     }
     lines.push((
         "certificate",
         format!(
             "hypergradient norm {} ± {}, gap {}",
             rough(record.hypergradient.0),
-            rough(record.hypergradient.1),
+            record.hypergradient.1.map_or("an unknown error".to_string(), rough),
             rough(record.relative_gap)
         ),
     ));
@@ -155,6 +162,7 @@ fn for_people(cleaning: &Cleaning, directory: Option<&Path>) -> String {
     lines.push(("search", format!("{steps}, {evaluations}, {}", duration(record.seconds))));
     if let Some(directory) = directory {
         lines.push(("weights", directory.join(WEIGHTS_FILE).display().to_string()));
+        lines.push(("report", directory.join(REPORT_FILE).display().to_string()));
     }
     let features = counted(record.n_features, "feature");
     let mut text = format!("{}: {}, {features}\n", record.data, counted(record.n_training, "sample"));

@@ -27,19 +27,14 @@ if TYPE_CHECKING:
     from bilevel._functions import Lower, Upper
     from bilevel._minimize import MinimizeResult, MinimizeStep, minimize
     from bilevel._path import Path, path
-    from bilevel._problem import (
-        Hypergradient,
-        PointCertificate,
-        Problem,
-        Slopes,
-        certificate,
-        hypergradient,
-    )
+    from bilevel._problem import Problem, certificate, hypergradient
+    from bilevel._problem_results import Hypergradient, PointCertificate, Slopes
     from bilevel._regressor import SparseRegressor
     from bilevel._results import Certificate, CriterionCurve, OuterStep, RangeCertificate
     from bilevel._ridge import RidgeRegressor
     from bilevel._ridge_classifier import RidgeClassifier
-    from bilevel._smooth import Mismatch, SmoothHypergradient, SmoothProblem, SmoothSolution
+    from bilevel._smooth import SmoothProblem
+    from bilevel._smooth_results import Mismatch, SmoothHypergradient, SmoothSolution
     from bilevel._solve import Solution, solve
     from bilevel._stages import Stage
 
@@ -84,22 +79,22 @@ _HOMES = {
     "Certificate": "_results",
     "Cleaning": "_clean",
     "CriterionCurve": "_results",
-    "Hypergradient": "_problem",
+    "Hypergradient": "_problem_results",
     "Lower": "_functions",
     "MinimizeResult": "_minimize",
     "MinimizeStep": "_minimize",
-    "Mismatch": "_smooth",
+    "Mismatch": "_smooth_results",
     "OuterStep": "_results",
     "Path": "_path",
-    "PointCertificate": "_problem",
+    "PointCertificate": "_problem_results",
     "Problem": "_problem",
     "RangeCertificate": "_results",
-    "Slopes": "_problem",
+    "Slopes": "_problem_results",
     "RidgeClassifier": "_ridge_classifier",
     "RidgeRegressor": "_ridge",
-    "SmoothHypergradient": "_smooth",
+    "SmoothHypergradient": "_smooth_results",
     "SmoothProblem": "_smooth",
-    "SmoothSolution": "_smooth",
+    "SmoothSolution": "_smooth_results",
     "Solution": "_solve",
     "SparseClassifier": "_classifier",
     "SparseRegressor": "_regressor",

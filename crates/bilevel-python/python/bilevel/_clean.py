@@ -32,10 +32,10 @@ class Cleaning:
         Whether each looks wrong: its weight is below ``threshold``.
     rows : ndarray of int of shape (n_training,)
         The training rows: ``rows[flagged]`` are rows of ``X`` that look wrong.
-    coef : ndarray of shape (n_features,)
-    intercept : float
-    classes : ndarray of shape (2,), or None
-        The labels, where the target is one of two.
+    coef : ndarray of shape (n_features,), or (n_classes, n_features) for more than two classes
+    intercept : float, or ndarray of shape (n_classes,)
+    classes : ndarray of shape (n_classes,), or None
+        The labels, where the target is a class.
     l2 : float
         The ridge parameter of the model.
     criterion : tuple of float
@@ -44,8 +44,9 @@ class Cleaning:
     watched : tuple of float, or None
         The same on the clean rows that only watch, if any do.
     hypergradient_norm, hypergradient_error_bound : float
-        How steep the criterion still is in the parameters of the weights, and how wrong that may be. A search
-        that the watching rows end is meant to end before it is flat.
+        How steep the criterion still is in the parameters of the weights, and how wrong that may be: None
+        where this is not known, with more than two classes. A search that the watching rows end is meant to
+        end before it is flat.
     relative_gap : float
         Relative duality gap of the model.
     n_iter, n_evaluations : int
@@ -60,13 +61,13 @@ class Cleaning:
     flagged: NDArray[np.bool_]
     rows: Rows
     coef: Floats
-    intercept: float
+    intercept: float | Floats
     classes: NDArray[Any] | None
     l2: float
     criterion: tuple[float, float]
     watched: tuple[float, float] | None
     hypergradient_norm: float
-    hypergradient_error_bound: float
+    hypergradient_error_bound: float | None
     relative_gap: float
     n_iter: int
     n_evaluations: int
@@ -74,21 +75,25 @@ class Cleaning:
     record: dict[str, Any] = field(default_factory=dict)
 
     def decision_function(self, X: Any) -> Floats:
-        """The model's linear predictor; the log-odds of the second class with the logistic loss."""
+        """The linear predictor: log-odds of the second of two classes, or a score for each of more."""
         from sklearn.utils.validation import check_array
 
         from bilevel._matrix import STORAGE, refuse_corrupt
 
         X = check_array(refuse_corrupt(X, for_product=True), accept_sparse=["csr", "csc"], dtype=STORAGE)
-        if X.shape[1] != len(self.coef):
-            raise ValueError(f"X: found {X.shape[1]} features; expected {len(self.coef)}")
-        scores: Floats = X @ self.coef + self.intercept
+        if X.shape[1] != self.coef.shape[-1]:
+            raise ValueError(f"X: found {X.shape[1]} features; expected {self.coef.shape[-1]}")
+        scores: Floats = X @ self.coef.T + self.intercept
         return scores
 
     def predict(self, X: Any) -> NDArray[Any]:
         """The class of each row of X, or its value where the target is not a class."""
         scores = self.decision_function(X)
-        return scores if self.classes is None else self.classes[(scores > 0.0).astype(np.intp)]
+        if self.classes is None:
+            return scores
+        best = scores.argmax(axis=1) if scores.ndim == 2 else (scores > 0.0).astype(np.intp)
+        predicted: NDArray[Any] = self.classes[best]
+        return predicted
 
     def __repr__(self) -> str:
         before, after = self.criterion
@@ -132,15 +137,16 @@ def clean(
     X : array or sparse matrix of shape (n_samples, n_features)
         As for the estimators.
     y : array of shape (n_samples,)
-        Numbers, or two labels.
+        Numbers, or labels of two or more classes.
     rows : pair of arrays
         (training, clean): which rows of ``X`` are to be weighed, and which are known to be right; row numbers
         or masks. Either this, or ``X_val`` and ``y_val``.
     X_val, y_val : arrays
         Clean samples; all rows of ``X`` are then to be weighed.
     loss : {"auto", "squared", "logistic"}
-        ``(y - z)²/2`` or ``log(1 + exp(-y z))`` with y = ±1; ``"auto"`` takes the latter where there are two
-        labels. With ``"squared"`` the target must be numbers.
+        ``(y - z)²/2`` or ``log(1 + exp(-y z))`` with y = ±1, for more classes ``log Σ exp(z_k) - z_y``;
+        ``"auto"`` takes the latter where there are two labels, or words. With ``"squared"`` the target must
+        be numbers, and with ``"logistic"`` numbers are classes.
     map : {"sigmoid", "clipped"}
         How parameters become weights: ``1/(1 + exp(-θ))``, or θ itself in [0, 1].
     l2 : float
@@ -203,9 +209,12 @@ def clean(
         random_state=random_state,
     )
     X, y, pair = _together(X, y, rows, X_val, y_val)
-    labels = _two_labels(y) if loss != "squared" else None
-    kind = "squared" if loss == "auto" and labels is None else "logistic" if loss == "auto" else loss
-    checked = training(X, y, loss=kind, penalty="l1", feature_groups=None, sample_weight=None)
+    labels, numbers = _labels(y, loss)
+    several = labels is not None and len(labels) > 2
+    kind = "squared" if labels is None or several else "logistic"
+    checked = training(
+        X, numbers if several else y, loss=kind, penalty="l1", feature_groups=None, sample_weight=None
+    )
     with watch(callback, verbose, "clean") as watcher:
         watched = callback is not None or watcher.progress is not None
         coef, intercept, weights, flagged, told = _core.clean(
@@ -213,7 +222,7 @@ def clean(
             checked.target,
             pair,
             settings,
-            classes=checked.classes,
+            n_classes=0 if labels is None else len(labels),
             watcher=watcher if watched else None,
         )
     record = json.loads(told)
@@ -224,14 +233,14 @@ def clean(
         sample_weight=weights,
         flagged=flagged,
         rows=pair[0],
-        coef=coef,
-        intercept=intercept,
-        classes=labels if checked.classes else None,
+        coef=coef.reshape(len(intercept), -1) if several else coef,
+        intercept=intercept if several else float(intercept[0]),
+        classes=labels,
         l2=float(record["ridge"]),
         criterion=(number(first), number(last)),
         watched=None if seen is None else (number(seen[0]), number(seen[1])),
         hypergradient_norm=number(norm),
-        hypergradient_error_bound=number(bound),
+        hypergradient_error_bound=None if bound is None else float(bound),
         relative_gap=number(record["relative_gap"]),
         n_iter=int(record["steps"]),
         n_evaluations=int(record["evaluations"]),
@@ -318,7 +327,16 @@ def _stacked(X: Any, X_val: Any) -> Any:
     return np.vstack(parts)
 
 
-def _two_labels(y: NDArray[Any]) -> NDArray[Any] | None:
-    """The labels of a target that has two."""
-    labels: NDArray[Any] = np.unique(y)
-    return labels if len(labels) == 2 else None
+def _labels(y: NDArray[Any], loss: str) -> tuple[NDArray[Any] | None, NDArray[Any]]:
+    """The labels of a target whose values are classes, and their numbers."""
+    labels, numbers = np.unique(y, return_inverse=True)
+    are_words = y.dtype.kind in "US" or (
+        y.dtype.kind == "O" and any(isinstance(label, str) for label in labels)
+    )
+    if loss == "squared" or (loss == "auto" and len(labels) != 2 and not are_words):
+        return None, numbers
+    is_whole = y.dtype.kind != "f" or bool(np.isfinite(y).all() and (y == np.round(y)).all())
+    if len(labels) < 2 or (len(labels) > 2 and not is_whole):
+        found = "one class" if len(labels) < 2 else "numbers that are not whole"
+        raise ValueError(f"target: found {found}; expected 2 classes, or more with labels or whole numbers")
+    return labels, numbers

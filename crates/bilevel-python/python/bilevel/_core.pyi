@@ -111,10 +111,10 @@ def clean(
     rows: tuple[NDArray[np.int64], NDArray[np.int64]],
     settings: str,
     *,
-    classes: bool,
+    n_classes: int,
     watcher: Watcher | None = None,
-) -> tuple[NDArray[np.float64], float, NDArray[np.float64], NDArray[np.bool_], str]:
-    """Coefficients, intercept, weights of the training rows, which look wrong, the record as JSON."""
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_], str]:
+    """Coefficients, intercepts, weights of the training rows, which look wrong, the record as JSON."""
 
 def solve(
     matrix: Matrix,
@@ -181,7 +181,7 @@ class Problem:
         """The box of θ."""
     def evaluate(
         self, theta: Floats, policy: str, band: float, tolerance: float, gradient: bool
-    ) -> tuple[float, float, Floats, float, float, float, int]:
+    ) -> tuple[float, float, Floats, float | None, float, float, int]:
         """Value, standard error, gradient, bound on its error, relative gap, support size, biactive."""
     def solve(self, theta: Floats, tolerance: float) -> list[tuple[Floats, float, float, float, float, int]]:
         """For each split: coefficients, intercept, objective, gap, relative gap, iterations."""
@@ -203,7 +203,7 @@ def minimize(
     method: str,
     options: str,
     record: Callable[..., bool],
-) -> tuple[Floats, float, Floats, float, int, int, int, str]:
+) -> tuple[Floats, float, Floats, float | None, int, int, int, str]:
     """θ, value, gradient, bound on its error, biactive, steps, evaluations, reason."""
 
 @final
@@ -240,7 +240,7 @@ def minimize_smooth(
     method: str,
     options: str,
     record: Callable[..., bool],
-) -> tuple[Floats, float, Floats, float, int, int, int, str]:
+) -> tuple[Floats, float, Floats, float | None, int, int, int, str]:
     """As for `minimize`."""
 
 def generate_linear_model(

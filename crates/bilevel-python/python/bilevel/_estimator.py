@@ -100,6 +100,10 @@ class LearnedModel(Shown, BaseEstimator):  # type: ignore[misc]
         """Those settings of the core that say what is penalized, and with how many weights."""
         raise NotImplementedError
 
+    def _loss_settings(self) -> dict[str, Any]:
+        """Those settings of the core that a loss has beside its name."""
+        return {}
+
     def _fewer_weights(self) -> str:
         """What ``weights`` may be if there are too many hyperparameters to search."""
         return "scalar"
@@ -109,6 +113,7 @@ class LearnedModel(Shown, BaseEstimator):  # type: ignore[misc]
         """The settings of the core."""
         settings: dict[str, Any] = {
             "loss": loss,
+            **self._loss_settings(),
             **self._penalty_settings(),
             "outer": one_of("outer", self.outer, OUTER),
             "standardize": bool(self.standardize),
@@ -262,6 +267,7 @@ class Told:
             fit.feature_weights if weights["lambda"] is None else float(weights["lambda"])
         )
         self.l2 = float(weights["ridge"])
+        self.delta = None if record.get("delta") is None else float(record["delta"])
         self.criterion_value = float(record["criterion"]["value"])
         self.criterion_curve = CriterionCurve._from_record(record["curve"])
         self.certificate = Certificate._from_record(record["certificate"])

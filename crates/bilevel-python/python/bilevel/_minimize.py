@@ -49,8 +49,8 @@ class MinimizeStep:
         The objective there.
     gradient_norm : float
         Of the gradient projected to the box; NaN if it was not asked for.
-    gradient_error_bound : float
-        0 for a function, which is taken to be exact.
+    gradient_error_bound : float or None
+        None where nothing is known, as of a function.
     radius : float or None
         Trust radius or step length.
     accepted : bool
@@ -63,7 +63,7 @@ class MinimizeStep:
     theta: Floats = field(repr=False)
     value: float
     gradient_norm: float
-    gradient_error_bound: float
+    gradient_error_bound: float | None
     radius: float | None
     accepted: bool
     support_size: float
@@ -82,7 +82,8 @@ class MinimizeResult:
         The objective there.
     gradient : ndarray of shape (n_parameters,)
         The (sub)gradient there. At a kink it need not be small.
-    gradient_error_bound : float
+    gradient_error_bound : float or None
+        The gradient is wrong by at most this; None where nothing is known, as of a function.
     n_steps, n_evaluations : int
         Outer steps, and calls of the objective.
     reason : str
@@ -95,7 +96,7 @@ class MinimizeResult:
     theta: Floats
     value: float
     gradient: Floats
-    gradient_error_bound: float
+    gradient_error_bound: float | None
     n_steps: int
     n_evaluations: int
     reason: str

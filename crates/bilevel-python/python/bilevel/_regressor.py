@@ -9,15 +9,24 @@ from numpy.typing import NDArray
 from sklearn.base import RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from bilevel._estimator import LearnedModel, SparseModel, Told
+from bilevel._estimator import LearnedModel, SparseModel, Told, a_number, one_of
 from bilevel._matrix import STORAGE, numbers_fit, refuse_corrupt
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 
+LOSSES = {"squared": "squared", "huber": "pseudo-huber"}
+
+
 class LinearRegressor(RegressorMixin, LearnedModel):  # type: ignore[misc]
     """What linear regressors share: ``fit`` and ``predict``."""
+
+    loss: str
+    delta: float | None
+
+    def _loss_settings(self) -> dict[str, Any]:
+        return {"delta": None if self.delta is None else a_number("delta", self.delta)}
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Self:
         """Learn the regularization and fit.
@@ -45,11 +54,13 @@ class LinearRegressor(RegressorMixin, LearnedModel):  # type: ignore[misc]
                 ensure_all_finite=False,  # the core does, once
             )
         target = np.ascontiguousarray(y, dtype=np.float64)
-        (fit,) = self._search(X, y, [target], sample_weight, groups, loss="squared")
+        loss = LOSSES[one_of("loss", self.loss, LOSSES)]
+        (fit,) = self._search(X, y, [target], sample_weight, groups, loss=loss)
         told = Told(fit)
         self.coef_: NDArray[np.float64] = told.coef
         self.intercept_ = float(told.intercept)
         self.lambda_ = told.lambda_
+        self.delta_ = told.delta
         self._tell_penalty(told)
         self.criterion_value_ = told.criterion_value
         self.criterion_curve_ = told.criterion_curve
@@ -107,6 +118,12 @@ class SparseRegressor(LinearRegressor, SparseModel):
         A label for each feature: those with the same label are one group.
     l2 : float
         The ridge part of ``penalty="elasticnet"``; ``None`` learns it.
+    loss : {"squared", "huber"}
+        ``½(y - z)²``, or the smooth (pseudo-)Huber loss ``delta² (sqrt(1 + ((y - z)/delta)²) - 1)``: squared
+        for residuals below ``delta``, absolute above it, so that wild targets cannot pull far. It judges
+        the validation rows as well.
+    delta : float
+        In units of the target; ``None`` takes 1.345 times the scale of the residuals on validation rows.
     standardize : bool
         Scale features to unit standard deviation (without a copy); coefficients are in the units of the data.
     fit_intercept : bool
@@ -149,6 +166,8 @@ class SparseRegressor(LinearRegressor, SparseModel):
         units of the data.
     l2_ : float
         The ridge part.
+    delta_ : float or None
+        ``delta`` of the Huber loss.
     criterion_value_ : float
         The criterion at the answer. It was minimized, so it is no estimate of the error to expect.
     criterion_curve_ : CriterionCurve
@@ -174,6 +193,57 @@ class SparseRegressor(LinearRegressor, SparseModel):
     >>> bool(model.certificate_.stationary)
     True
     """
+
+    def __init__(
+        self,
+        penalty: str = "l1",
+        *,
+        weights: str = "auto",
+        criterion: Any = "cv",
+        cv: Any = 5,
+        validation_fraction: float = 0.25,
+        feature_groups: Any = None,
+        l2: float | None = None,
+        loss: str = "squared",
+        delta: float | None = None,
+        standardize: bool = False,
+        fit_intercept: bool = True,
+        outer: str = "auto",
+        policy: str = "self-consistent",
+        grid: Any = None,
+        max_outer: int = 60,
+        tol: float = 1e-10,
+        certify: float | None = None,
+        time_limit: float | None = None,
+        n_jobs: int | None = None,
+        random_state: Any = None,
+        callback: Any = None,
+        verbose: bool | int = False,
+    ) -> None:
+        super().__init__(
+            penalty,
+            weights=weights,
+            criterion=criterion,
+            cv=cv,
+            validation_fraction=validation_fraction,
+            feature_groups=feature_groups,
+            l2=l2,
+            standardize=standardize,
+            fit_intercept=fit_intercept,
+            outer=outer,
+            policy=policy,
+            grid=grid,
+            max_outer=max_outer,
+            tol=tol,
+            certify=certify,
+            time_limit=time_limit,
+            n_jobs=n_jobs,
+            random_state=random_state,
+            callback=callback,
+            verbose=verbose,
+        )
+        self.loss = loss
+        self.delta = delta
 
     def _tell_penalty(self, told: Told) -> None:
         self.l2_ = told.l2

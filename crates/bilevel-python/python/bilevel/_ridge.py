@@ -35,6 +35,8 @@ class RidgeRegressor(LinearRegressor):
         strength that serves validation rows best that had no part in choosing the λ.
     feature_groups : array of length n_features
         A label for each feature: those with the same label are one group.
+    loss, delta
+        ``"squared"`` or ``"huber"``, as in :class:`SparseRegressor`.
     standardize : bool
         Scale features to unit standard deviation (without a copy); coefficients are in the units of the data.
     fit_intercept : bool
@@ -56,6 +58,8 @@ class RidgeRegressor(LinearRegressor):
     lambda_ : float, or ndarray of shape (n_features,)
         The learned λ (of standardized features, if ``standardize``), or the parameter of each feature in the
         units of the data.
+    delta_ : float or None
+        ``delta`` of the Huber loss.
     criterion_value_, criterion_curve_, certificate_, history_, n_iter_, stage_, stages_
         As in :class:`SparseRegressor`.
     n_features_in_ : int
@@ -82,6 +86,8 @@ class RidgeRegressor(LinearRegressor):
         validation_fraction: float = 0.25,
         pull: float | None = None,
         feature_groups: Any = None,
+        loss: str = "squared",
+        delta: float | None = None,
         standardize: bool = False,
         fit_intercept: bool = True,
         outer: str = "auto",
@@ -113,6 +119,8 @@ class RidgeRegressor(LinearRegressor):
             verbose=verbose,
         )
         self.pull = pull
+        self.loss = loss
+        self.delta = delta
 
     def _penalty_settings(self) -> dict[str, Any]:
         return {

@@ -11,7 +11,11 @@ from numpy.typing import NDArray
 
 from bilevel._results import Certificate, CriterionCurve, OuterStep, number
 
-CRITERIA = {"squared": "½ mean squared validation error", "logistic": "validation log-loss"}
+CRITERIA = {
+    "squared": "½ mean squared validation error",
+    "logistic": "validation log-loss",
+    "pseudo-huber": "validation pseudo-Huber loss",
+}
 
 
 @dataclass(frozen=True)

@@ -384,6 +384,7 @@ fn record(
             ..FitSettings::default()
         },
         loss,
+        delta: None,
         criterion: CriterionRecord {
             name: criterion.into(),
             value,

@@ -10,6 +10,7 @@
 //!
 //! Source of the rule: Breiman, Friedman, Olshen, Stone, "Classification and regression trees" (1984), §3.4.3, the one-standard-error rule.
 
+mod model;
 mod objective;
 mod settings;
 
@@ -19,17 +20,17 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
-use crate::criterion::ValidationLoss;
-use crate::data::{Dataset, SplitRows, Target, Task, carve_fraction};
-use crate::design::Design;
-use crate::fit::{LossKind, Model, Observer, ScoreRecord, score};
+use crate::criterion::{Criterion, MultinomialLoss, ValidationLoss};
+use crate::data::{Dataset, SplitRows, Target, carve_fraction};
+use crate::fit::{LossKind, Observer, ScoreRecord};
 use crate::loss::{Logistic, Loss, Squared};
-use crate::lower::WeightedGlm;
+use crate::lower::{SampleWeighted, WeightedGlm, WeightedMultinomial};
 use crate::outer::{
     Accuracy, Lbfgs, LbfgsSettings, Objective, OuterOptimizer, Progress, Request, Step, StopReason,
 };
 use crate::{Error, Result};
 
+pub use model::CleanedModel;
 use objective::{CleaningObjective, State, Watch};
 pub use settings::CleanSettings;
 
@@ -52,7 +53,7 @@ pub struct CleanInput<'a> {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Cleaning {
     /// The model.
-    pub model: Model,
+    pub model: CleanedModel,
     /// w_i of each training row, in the order of [`CleanInput::rows`].
     pub sample_weight: Vec<f64>,
     /// Whether each of them looks wrong: its weight is below [`CleanSettings::threshold`].
@@ -93,8 +94,8 @@ pub struct CleanRecord {
     pub criterion: (f64, f64),
     /// The same on the watching rows; `None` if there are none.
     pub watched: Option<(f64, f64)>,
-    /// Norm of the hypergradient at the answer, and the bound on its error.
-    pub hypergradient: (f64, f64),
+    /// Norm of the hypergradient at the answer, and the bound on its error, where one is known: not for more than two classes.
+    pub hypergradient: (f64, Option<f64>),
     /// Relative duality gap of the final model.
     pub relative_gap: f64,
     /// Outer steps.
@@ -103,12 +104,35 @@ pub struct CleanRecord {
     pub evaluations: usize,
     /// Why the search ended; [`StopReason::Plateau`] also where the watching rows ended it.
     pub stop_reason: StopReason,
+    /// The criterion after each step, from the start on.
+    #[serde(default)]
+    pub curve: Vec<CleanStep>,
     /// The model on fresh samples.
     pub test: Option<ScoreRecord>,
+    /// The same of the model that is trained with equal weights.
+    #[serde(default)]
+    pub test_with_equal_weights: Option<ScoreRecord>,
     /// Seconds in all.
     pub seconds: f64,
     /// The settings.
     pub settings: CleanSettings,
+}
+
+/// Where a search stood after a step.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct CleanStep {
+    /// Evaluations of Φ so far.
+    pub evaluations: usize,
+    /// Φ: the loss on the steering rows, with the pull.
+    pub value: f64,
+    /// The loss on the watching rows at the last evaluation, if any watch.
+    pub watched: Option<f64>,
+}
+
+impl CleanStep {
+    fn new(progress: &Progress<'_>, watched: Option<f64>) -> Self {
+        Self { evaluations: progress.evaluations, value: progress.evaluation.value, watched }
+    }
 }
 
 /// Learns a weight for each training row.
@@ -137,24 +161,28 @@ pub struct CleanRecord {
 /// [`Error::InvalidData`] and [`Error::InvalidSetting`] for input that makes no sense, and failures of the lower-level solver.
 pub fn clean(input: CleanInput<'_>, observer: &mut dyn Observer) -> Result<Cleaning> {
     input.settings.check()?;
-    let kind = match (input.settings.loss, &input.data.target) {
-        (_, Target::Multiple { labels, .. }) => {
-            let found = format!("{} of them", labels.len());
-            return Err(Error::data("classes", found, "two, or a positive class to be set against the rest"));
+    let (kind, data) = (kind(input)?, input.data);
+    let job = Job { input, kind, started: Instant::now() };
+    match (&data.target, kind) {
+        (Target::Multiple { numbers, labels }, _) => job.of_classes(numbers, labels.len(), observer),
+        (_, LossKind::Logistic) => job.of_loss(Logistic, observer),
+        _ => job.of_loss(Squared, observer),
+    }
+}
+
+/// The loss that the settings mean.
+fn kind(input: CleanInput<'_>) -> Result<LossKind> {
+    let refused = |found, expected| Err(Error::setting("loss", found, expected));
+    match (input.settings.loss, &input.data.target) {
+        (LossKind::PseudoHuber, _) => refused("pseudo-huber", "squared or logistic, to clean"),
+        (LossKind::Squared, Target::Multiple { .. }) => {
+            refused("squared", "logistic, for more than two classes")
         }
-        (LossKind::Auto | LossKind::Logistic, Target::Binary { .. }) => LossKind::Logistic,
         (LossKind::Logistic, Target::Real(_)) => {
-            return Err(Error::setting(
-                "loss",
-                "logistic",
-                "squared, because the target has more than two values",
-            ));
+            refused("logistic", "squared, because the target has more than two values")
         }
-        _ => LossKind::Squared,
-    };
-    match kind {
-        LossKind::Logistic => Job { input, kind, started: Instant::now() }.run(Logistic, observer),
-        _ => Job { input, kind, started: Instant::now() }.run(Squared, observer),
+        (LossKind::Squared, _) | (LossKind::Auto, Target::Real(_)) => Ok(LossKind::Squared),
+        (LossKind::Auto | LossKind::Logistic, _) => Ok(LossKind::Logistic),
     }
 }
 
@@ -171,19 +199,56 @@ struct Clean {
     watching: Vec<usize>,
 }
 
+/// The lower level, and how it judges the rows that steer and those that watch.
+struct Parts<M, C> {
+    lower: M,
+    steering: C,
+    watching: Option<C>,
+}
+
 impl Job<'_> {
-    fn run<L: Loss>(self, loss: L, observer: &mut dyn Observer) -> Result<Cleaning> {
-        let (settings, data) = (self.input.settings, self.input.data);
+    /// One score for each row.
+    fn of_loss<L: Loss>(self, loss: L, observer: &mut dyn Observer) -> Result<Cleaning> {
+        let (data, settings) = (self.input.data, self.input.settings);
+        let (targets, train) = (data.target.values(), &self.input.rows.train);
         let clean = self.clean_rows()?;
-        let (targets, n) = (data.target.values(), data.n_samples());
-        let steering = shares(n, &clean.steering);
-        let watch = RefCell::new(Watch::new(clean.watching, settings.slack));
+        let shares = clean.shares(data.n_samples());
+        let at = |ridge| WeightedGlm::new(&data.design, targets, train, loss, ridge, settings.intercept);
+        let lower = at(self.ridge(|| at(1.0)?.largest_curvature())?)?;
+        let judge = |shares| ValidationLoss::new(loss, targets, shares);
+        let watching = shares.1.as_deref().map(judge);
+        self.run(Parts { lower, steering: judge(&shares.0), watching }, &clean, observer)
+    }
+
+    /// A score for each row and class.
+    fn of_classes(self, numbers: &[f64], n_classes: usize, observer: &mut dyn Observer) -> Result<Cleaning> {
+        let (data, settings) = (self.input.data, self.input.settings);
+        let train = &self.input.rows.train;
+        let classes: Vec<u32> = numbers.iter().map(|&number| number as u32).collect();
+        let clean = self.clean_rows()?;
+        let shares = clean.shares(data.n_samples());
+        let at = |ridge| {
+            WeightedMultinomial::new(&data.design, &classes, n_classes, train, ridge, settings.intercept)
+        };
+        let lower = at(self.ridge(|| at(1.0)?.largest_curvature())?)?;
+        let judge = |shares| MultinomialLoss::new(&classes, n_classes, shares);
+        let watching = shares.1.as_deref().map(judge);
+        self.run(Parts { lower, steering: judge(&shares.0), watching }, &clean, observer)
+    }
+
+    fn run<M: SampleWeighted, C: Criterion>(
+        &self,
+        parts: Parts<M, C>,
+        clean: &Clean,
+        observer: &mut dyn Observer,
+    ) -> Result<Cleaning> {
+        let (settings, data) = (self.input.settings, self.input.data);
+        let watch = RefCell::new(Watch::new(settings.slack));
         let mut objective = CleaningObjective {
-            lower: self.lower_level(loss)?,
-            criterion: ValidationLoss::new(loss, targets, &steering),
+            lower: parts.lower,
+            criterion: parts.steering,
+            watching: parts.watching,
             watch: &watch,
-            loss,
-            targets,
             map: settings.map,
             pull: 0.0,
             state: State::default(),
@@ -191,12 +256,15 @@ impl Job<'_> {
         let start = vec![settings.map.start(); self.input.rows.train.len()];
         let request = Request { accuracy: Accuracy::TIGHT, selection: Default::default(), gradient: false };
         objective.pull = settings.pull * objective.evaluate(&start, request)?.value;
+        let equal = self.test_score(&CleanedModel::new(data, self.kind, objective.solution(&start)?))?;
         observer.on_stage("sample weights", start.len());
         let mut first = f64::NAN;
+        let mut curve = Vec::new();
         let mut monitor = |progress: &Progress<'_>| {
             if progress.step == 0 {
                 first = progress.evaluation.value;
             }
+            curve.push(CleanStep::new(progress, watch.borrow().last));
             self.look(progress, &watch, observer)
         };
         let method = Lbfgs {
@@ -212,14 +280,15 @@ impl Job<'_> {
         let evaluation = objective.evaluate(theta, Request { gradient: true, ..request })?;
         let solution = objective.solution(theta)?;
         let sample_weight = objective.weights(theta);
-        let model = self.model(solution.coefficients, solution.intercept);
+        let relative_gap = solution.relative_gap;
+        let model = CleanedModel::new(data, self.kind, solution);
         let record = CleanRecord {
             version: env!("CARGO_PKG_VERSION").to_string(),
             data: self.input.name.to_string(),
             fingerprint: data.fingerprint(),
             n_training: sample_weight.len(),
             n_steering: clean.steering.len(),
-            n_watching: watch.borrow().rows.len(),
+            n_watching: clean.watching.len(),
             n_features: data.n_features(),
             loss: self.kind,
             ridge: objective.lower.ridge(),
@@ -229,11 +298,13 @@ impl Job<'_> {
                 evaluation.gradient.iter().map(|h| h * h).sum::<f64>().sqrt(),
                 evaluation.gradient_error_bound,
             ),
-            relative_gap: solution.relative_gap,
+            relative_gap,
             steps: result.steps,
             evaluations: result.evaluations,
             stop_reason: result.stop_reason,
+            curve,
             test: self.test_score(&model)?,
+            test_with_equal_weights: equal,
             seconds: self.started.elapsed().as_secs_f64(),
             settings: *settings,
         };
@@ -241,19 +312,18 @@ impl Job<'_> {
         Ok(Cleaning { model, sample_weight, flagged, record })
     }
 
-    /// The lower level, with the α that was asked for or the default multiple of the loss's curvature.
-    fn lower_level<L: Loss>(&self, loss: L) -> Result<WeightedGlm<'_, Design, L>> {
-        let (data, settings) = (self.input.data, self.input.settings);
-        let train = &self.input.rows.train;
-        let at = |ridge| {
-            WeightedGlm::new(&data.design, data.target.values(), train, loss, ridge, settings.intercept)
-        };
-        match settings.ridge {
-            Some(ridge) => at(ridge),
-            None => {
-                at((CleanSettings::RELATIVE_RIDGE * at(1.0)?.largest_curvature()?).max(f64::MIN_POSITIVE))
-            }
+    /// The α that was asked for, or the default multiple of the loss's curvature.
+    fn ridge(&self, largest_curvature: impl FnOnce() -> Result<f64>) -> Result<f64> {
+        match self.input.settings.ridge {
+            Some(ridge) => Ok(ridge),
+            None => Ok((CleanSettings::RELATIVE_RIDGE * largest_curvature()?).max(f64::MIN_POSITIVE)),
         }
+    }
+
+    fn test_score(&self, model: &CleanedModel) -> Result<Option<ScoreRecord>> {
+        let Some(test) = self.input.test else { return Ok(None) };
+        let known = self.input.data.target.select(&self.input.rows.validation);
+        model.score(test, &known).map(Some)
     }
 
     /// Divides the clean rows, after a look at all rows.
@@ -308,7 +378,7 @@ impl Job<'_> {
             value: evaluation.value,
             standard_error: evaluation.standard_error,
             gradient_norm: progress.gradient_norm,
-            gradient_error_bound: evaluation.gradient_error_bound,
+            gradient_error_bound: evaluation.gradient_error_bound.unwrap_or(f64::INFINITY),
             support_size: evaluation.support_size,
             radius: progress.radius,
             lambda: None,
@@ -328,38 +398,16 @@ impl Job<'_> {
         }
         ControlFlow::Continue(())
     }
-
-    fn model(&self, coefficients: Vec<f64>, intercept: f64) -> Model {
-        let data = self.input.data;
-        Model {
-            task: if self.kind == LossKind::Logistic { Task::Classification } else { data.target.task() },
-            n_features: data.n_features(),
-            feature_names: data.feature_names.clone(),
-            classes: data.target.class_labels().cloned(),
-            support: (0..coefficients.len()).collect(),
-            coefficients,
-            intercept,
-        }
-    }
-
-    fn test_score(&self, model: &Model) -> Result<Option<ScoreRecord>> {
-        let Some(test) = self.input.test else { return Ok(None) };
-        let known: Vec<f64> =
-            self.input.rows.validation.iter().map(|&i| self.input.data.target.values()[i]).collect();
-        let mean = known.iter().sum::<f64>() / known.len() as f64;
-        // The constant that is best on the rows known to be right.
-        let baseline = match self.kind {
-            LossKind::Logistic => ((1.0 + mean) / (1.0 - mean)).ln().clamp(-30.0, 30.0),
-            _ => mean,
-        };
-        let predicted = model.decision_function(&test.design)?;
-        Ok(Some(score(model.task, test.target.values(), &predicted, baseline)))
-    }
 }
 
-/// Equal weights that sum to 1 on the given rows out of n; all 0 if there are none.
-fn shares(n: usize, rows: &[usize]) -> Vec<f64> {
-    let mut shares = vec![0.0; n];
-    rows.iter().for_each(|&i| shares[i] = 1.0 / rows.len() as f64);
-    shares
+impl Clean {
+    /// Equal weights that sum to 1 on the rows out of n that steer, and on those that watch, if any do.
+    fn shares(&self, n: usize) -> (Vec<f64>, Option<Vec<f64>>) {
+        let on = |rows: &[usize]| {
+            let mut shares = vec![0.0; n];
+            rows.iter().for_each(|&i| shares[i] = 1.0 / rows.len() as f64);
+            shares
+        };
+        (on(&self.steering), (!self.watching.is_empty()).then(|| on(&self.watching)))
+    }
 }

@@ -8,22 +8,20 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 
 use crate::Result;
-use crate::criterion::{Criterion, CriterionValue, ValidationLoss};
-use crate::design::DesignMatrix;
-use crate::loss::Loss;
-use crate::lower::{Solution, UpperGradient, WeightedGlm};
+use crate::criterion::{Criterion, CriterionValue};
+use crate::lower::{SampleWeighted, Solution, UpperGradient};
 use crate::outer::{Accuracy, Evaluation, Objective, Request};
 use crate::parametrization::SampleWeights;
 
 /// The loss on clean rows that do not steer the descent, and the points where it was low.
 #[derive(Debug, Default)]
 pub(super) struct Watch {
-    /// The rows; nobody watches if there are none.
-    pub(super) rows: Vec<usize>,
     /// How many standard errors of the lowest loss count as no difference.
     pub(super) slack: f64,
     /// The loss at the start.
     pub(super) first: Option<f64>,
+    /// The loss at the last evaluation.
+    pub(super) last: Option<f64>,
     /// Points at which the loss was lower than ever before and is no different from the lowest: (loss, θ), the oldest first.
     lows: VecDeque<(f64, Vec<f64>)>,
     /// Evaluations since the last of them.
@@ -31,8 +29,8 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    pub(super) fn new(rows: Vec<usize>, slack: f64) -> Self {
-        Self { rows, slack, ..Self::default() }
+    pub(super) fn new(slack: f64) -> Self {
+        Self { slack, ..Self::default() }
     }
 
     /// The loss and θ at the earliest point that is as good as the best one.
@@ -44,6 +42,7 @@ impl Watch {
     fn look(&mut self, theta: &[f64], losses: &[f64]) {
         let (mean, error) = mean_and_error(losses);
         self.first.get_or_insert(mean);
+        self.last = Some(mean);
         if self.lows.back().is_some_and(|(lowest, _)| mean >= *lowest) {
             self.since += 1;
             return;
@@ -55,12 +54,13 @@ impl Watch {
 }
 
 /// Φ over θ (length m).
-pub(super) struct CleaningObjective<'a, D, L> {
-    pub(super) lower: WeightedGlm<'a, D, L>,
-    pub(super) criterion: ValidationLoss<'a, L>,
+pub(super) struct CleaningObjective<'a, M, C> {
+    pub(super) lower: M,
+    /// The loss on the rows that steer.
+    pub(super) criterion: C,
+    /// The same on those that watch, if any do.
+    pub(super) watching: Option<C>,
     pub(super) watch: &'a RefCell<Watch>,
-    pub(super) loss: L,
-    pub(super) targets: &'a [f64],
     pub(super) map: SampleWeights,
     /// μ, in the units of the loss.
     pub(super) pull: f64,
@@ -77,7 +77,7 @@ pub(super) struct State {
     adjoint_start: Vec<(u32, f64)>,
 }
 
-impl<D: DesignMatrix, L: Loss> CleaningObjective<'_, D, L> {
+impl<M: SampleWeighted, C: Criterion> CleaningObjective<'_, M, C> {
     /// w(θ).
     pub(super) fn weights(&self, theta: &[f64]) -> Vec<f64> {
         theta.iter().map(|t| self.map.weight(*t)).collect()
@@ -101,11 +101,9 @@ impl<D: DesignMatrix, L: Loss> CleaningObjective<'_, D, L> {
         self.state.solved_at = None;
         let solution = self.lower.solve(weights, self.state.solution.take(), request.accuracy)?;
         self.state.measured = self.criterion.evaluate(&solution.predictor);
-        let mut watch = self.watch.borrow_mut();
-        if !watch.rows.is_empty() {
-            let loss = |&i: &usize| self.loss.value(self.targets[i], solution.predictor[i]);
-            let losses: Vec<f64> = watch.rows.iter().map(loss).collect();
-            watch.look(theta, &losses);
+        if let Some(watching) = &self.watching {
+            let losses = losses(&watching.evaluate(&solution.predictor));
+            self.watch.borrow_mut().look(theta, &losses);
         }
         self.state.solution = Some(solution);
         self.state.solved_at = Some((theta.to_vec(), gap));
@@ -119,7 +117,7 @@ impl<D: DesignMatrix, L: Loss> CleaningObjective<'_, D, L> {
     }
 }
 
-impl<D: DesignMatrix, L: Loss> Objective for CleaningObjective<'_, D, L> {
+impl<M: SampleWeighted, C: Criterion> Objective for CleaningObjective<'_, M, C> {
     fn n_parameters(&self) -> usize {
         self.lower.n_samples()
     }
@@ -139,7 +137,7 @@ impl<D: DesignMatrix, L: Loss> Objective for CleaningObjective<'_, D, L> {
             value: self.state.measured.value + drift,
             standard_error: standard_error(&self.state.measured),
             gradient: Vec::new(),
-            gradient_error_bound: 0.0,
+            gradient_error_bound: None,
             relative_gap,
             support_size: weights.iter().filter(|w| **w > 0.5).count() as f64,
             biactive: 0,
@@ -156,8 +154,10 @@ impl<D: DesignMatrix, L: Loss> Objective for CleaningObjective<'_, D, L> {
         let slopes: Vec<f64> = theta.iter().map(|t| self.map.slope(*t)).collect();
         let terms = adjoint.weights.iter().zip(&slopes).zip(self.pulls(theta));
         evaluation.gradient = terms.map(|((h, slope), pull)| h * slope + pull).collect();
-        let errors = adjoint.errors.iter().zip(&slopes);
-        evaluation.gradient_error_bound = errors.map(|(e, slope)| (e * slope).powi(2)).sum::<f64>().sqrt();
+        evaluation.gradient_error_bound = adjoint.errors.map(|errors| {
+            let scaled = errors.iter().zip(&slopes).map(|(e, slope)| e * slope);
+            scaled.map(|e| e * e).sum::<f64>().sqrt()
+        });
         self.state.adjoint_start = adjoint.warm_start;
         Ok(evaluation)
     }
@@ -165,8 +165,11 @@ impl<D: DesignMatrix, L: Loss> Objective for CleaningObjective<'_, D, L> {
 
 /// Standard error of the mean over the clean rows.
 fn standard_error(measured: &CriterionValue) -> f64 {
-    let losses: Vec<f64> = measured.samples.iter().map(|s| s.loss).collect();
-    mean_and_error(&losses).1
+    mean_and_error(&losses(measured)).1
+}
+
+fn losses(measured: &CriterionValue) -> Vec<f64> {
+    measured.samples.iter().map(|s| s.loss).collect()
 }
 
 /// The mean and its standard error, which is 0 for fewer than two losses.
@@ -186,7 +189,7 @@ mod tests {
 
     #[test]
     fn the_answer_is_the_earliest_point_within_the_standard_error_of_the_lowest_loss() {
-        let mut watch = Watch::new(vec![0, 1], 1.0);
+        let mut watch = Watch::new(1.0);
         let answer = |watch: &Watch| watch.answer().map(|(_, theta)| theta[0]);
         watch.look(&[0.0], &[4.0, 6.0]);
         watch.look(&[1.0], &[1.0, 3.0]);

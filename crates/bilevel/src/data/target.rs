@@ -1,5 +1,7 @@
 //! Targets: real values, two classes whose labels are mapped to −1 and +1, or more classes with numbers.
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
@@ -103,7 +105,7 @@ pub enum Target {
         /// What they stand for.
         classes: Classes,
     },
-    /// More than two classes: what [`crate::fit::fit_multinomial`] takes.
+    /// More than two classes: what [`crate::fit::fit_multinomial`] and [`crate::cleaning::clean`] take.
     Multiple {
         /// The class of each sample, a whole number from 0 to K − 1.
         numbers: Vec<f64>,
@@ -211,6 +213,49 @@ impl Target {
         Ok(Self::Binary { signs, classes: classes.clone() })
     }
 
+    /// Any number of classes, numbered in the order of their labels.
+    ///
+    /// # Errors
+    /// [`Error::InvalidData`] for fewer than two labels or more than 1,000, and for numbers that are not whole.
+    ///
+    /// ```
+    /// use bilevel::data::{RawTarget, Target};
+    /// let raw = RawTarget::Text(["b", "c", "a", "b"].map(String::from).to_vec());
+    /// assert_eq!(Target::numbered(&raw)?.values(), [1.0, 2.0, 0.0, 1.0]);
+    /// # Ok::<(), bilevel::Error>(())
+    /// ```
+    pub fn numbered(raw: &RawTarget) -> Result<Self> {
+        const MOST: usize = 1000;
+        if let RawTarget::Numbers(values) = raw
+            && let Some(value) = values.iter().find(|v| v.fract() != 0.0)
+        {
+            return Err(Error::data("classes", value.to_string(), "labels, or whole numbers"));
+        }
+        let labels = raw.distinct(MOST + 1);
+        if !(2..=MOST).contains(&labels.len()) {
+            let found = if labels.len() < 2 { "fewer than two".to_string() } else { format!("over {MOST}") };
+            return Err(Error::data("classes", found, "two or more, and no more than a thousand"));
+        }
+        Self::with_labels(raw, &labels)
+    }
+
+    /// The same with labels that are already known (of a test file, say), of which not all need occur.
+    ///
+    /// # Errors
+    /// [`Error::InvalidData`] for another label.
+    pub fn with_labels(raw: &RawTarget, labels: &[String]) -> Result<Self> {
+        let places: HashMap<&str, usize> = labels.iter().map(String::as_str).zip(0..).collect();
+        let number = |i: usize| {
+            let label = raw.label(i);
+            places.get(label.as_str()).map(|k| *k as f64).ok_or_else(|| {
+                let expected = format!("one of {} known classes", labels.len());
+                Error::data(format!("target of sample {}", i + 1), format!("class `{label}`"), expected)
+            })
+        };
+        let numbers = (0..raw.len()).map(number).collect::<Result<_>>()?;
+        Ok(Self::Multiple { numbers, labels: labels.to_vec() })
+    }
+
     /// The numbers that the loss sees: real values, ±1, or class numbers.
     pub fn values(&self) -> &[f64] {
         match self {
@@ -235,6 +280,15 @@ impl Target {
         match self {
             Self::Real(_) => Task::Regression,
             Self::Binary { .. } | Self::Multiple { .. } => Task::Classification,
+        }
+    }
+
+    /// How many classes there are; 0 for real values.
+    pub fn n_labels(&self) -> usize {
+        match self {
+            Self::Real(_) => 0,
+            Self::Binary { .. } => 2,
+            Self::Multiple { labels, .. } => labels.len(),
         }
     }
 

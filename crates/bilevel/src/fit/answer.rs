@@ -5,6 +5,7 @@ use std::time::Instant;
 use crate::Result;
 use crate::data::{Dataset, Target, Task};
 use crate::design::DesignMatrix;
+use crate::loss::PseudoHuber;
 use crate::lower::{Hyperparameters, LowerLevel, Solution};
 use crate::objective::ValidationSample;
 use crate::outer::Accuracy;
@@ -13,11 +14,13 @@ use super::certify;
 use super::climb::{Stage, Summit};
 use super::family::Family;
 use super::prepare::Prepared;
+use super::robust;
 use super::rows;
+use super::score::robust_score;
 use super::{
     CertificateRecord, CriterionRecord, DataRecord, EdgeRecord, Fit, FitInput, FitRecord, FitSettings,
     LowerLevelRecord, Model, OuterRecord, PredictionOrigin, Predictions, RangeRecord, SCHEMA_VERSION,
-    ScoreRecord, SecondsRecord, Verdict, WeightsKind, WeightsRecord, score, weighted_score,
+    ScoreRecord, SecondsRecord, Verdict, WeightsKind, WeightsRecord, weighted_score,
 };
 
 /// θ is recorded up to this length.
@@ -47,16 +50,18 @@ pub(super) fn assemble<'a, F: Family<'a>>(
 }
 
 impl Searched {
-    /// The fit at the hyperparameters that were found, from nothing, and the seconds that it took.
+    /// The fit at the hyperparameters that were found, from where the search says, and the seconds that it took.
     pub(super) fn final_solution<M: LowerLevel>(
         &self,
         settings: &FitSettings,
         problem: &M,
     ) -> Result<(Solution, f64)> {
         problem.forget();
-        let accuracy = Accuracy { relative_gap: settings.tolerance, ..Accuracy::TIGHT };
+        let accuracy = Accuracy { relative_gap: settings.tolerance, adjoint_residual: 1.0 };
         let started = Instant::now();
-        let solution = problem.solve(&self.summit.best.hyperparameters, None, accuracy)?;
+        let best = &self.summit.best;
+        let start = best.near_final.as_ref().map(|(y, intercept)| problem.start_from(y.clone(), *intercept));
+        let solution = problem.solve(&best.hyperparameters, start, accuracy)?;
         Ok((solution, started.elapsed().as_secs_f64()))
     }
 
@@ -94,6 +99,7 @@ impl Searched {
             },
             settings: settings.clone(),
             loss: prepared.loss,
+            delta: prepared.delta,
             criterion: CriterionRecord {
                 name: prepared.criterion_name.clone(),
                 value: evaluation.value,
@@ -187,7 +193,7 @@ fn certificate<'a, F: Family<'a>>(
         residual: family.residual(problem, &best.hyperparameters, solution),
         relative_gap: solution.relative_gap,
         hypergradient_norm: certify::projected_norm(&evaluation.gradient, &best.at_edges),
-        hypergradient_error_bound: evaluation.gradient_error_bound,
+        hypergradient_error_bound: evaluation.gradient_error_bound.unwrap_or(f64::INFINITY),
         biactive: evaluation.biactive,
         one_sided_slopes: best.one_sided.filter(|(left, right)| left.is_finite() && right.is_finite()),
         stationary: best.verdict.is_stationary(),
@@ -237,13 +243,12 @@ fn scores(
     solution: &Solution,
     samples: &[ValidationSample],
 ) -> Result<(Option<ScoreRecord>, Option<Predictions>)> {
-    let task = prepared.data.target.task();
     let targets = prepared.data.target.values();
-    let baseline = baseline(task, targets, &prepared.rows.final_weights);
+    let scale = Scale::new(prepared)?;
     if let Some(test) = input.test {
         let (truth, predicted) =
             (matching_target(prepared.data, test)?, model.decision_function(&test.design)?);
-        let record = score(task, &truth, &predicted, baseline);
+        let record = scale.score(&truth, &predicted, &vec![1.0; truth.len()]);
         return Ok((Some(record), Some(Predictions { origin: PredictionOrigin::Test, truth, predicted })));
     }
     let rows = &prepared.rows.test;
@@ -254,13 +259,8 @@ fn scores(
     }
     let (truth, predicted): (Vec<f64>, Vec<f64>) =
         rows.iter().map(|&i| (targets[i], solution.predictor[i])).unzip();
-    let record = match input.sample_weight {
-        None => score(task, &truth, &predicted, baseline),
-        Some(weights) => {
-            let weights: Vec<f64> = rows.iter().map(|&i| weights[i]).collect();
-            weighted_score(task, &truth, &predicted, &weights, baseline)
-        }
-    };
+    let weight = |&i: &usize| input.sample_weight.map_or(1.0, |weights| weights[i]);
+    let record = scale.score(&truth, &predicted, &rows.iter().map(weight).collect::<Vec<f64>>());
     Ok((Some(record), Some(Predictions { origin: PredictionOrigin::Test, truth, predicted })))
 }
 
@@ -275,6 +275,33 @@ fn matching_target(data: &Dataset, test: &Dataset) -> Result<Vec<f64>> {
             "another kind of target or other classes",
             "those of the training data",
         )),
+    }
+}
+
+/// What predictions are scored by, and compared with.
+struct Scale {
+    task: Task,
+    robust: Option<PseudoHuber>,
+    baseline: f64,
+}
+
+impl Scale {
+    fn new(prepared: &Prepared<'_>) -> Result<Self> {
+        let (task, targets) = (prepared.data.target.task(), prepared.data.target.values());
+        let weights = &prepared.rows.final_weights;
+        let robust = prepared.delta.map(PseudoHuber::new).transpose()?;
+        let baseline = match robust {
+            Some(loss) => robust::location(loss, targets, weights),
+            None => baseline(task, targets, weights),
+        };
+        Ok(Self { task, robust, baseline })
+    }
+
+    fn score(&self, truth: &[f64], predicted: &[f64], weights: &[f64]) -> ScoreRecord {
+        match self.robust {
+            Some(loss) => robust_score(loss, truth, predicted, weights, self.baseline),
+            None => weighted_score(self.task, truth, predicted, weights, self.baseline),
+        }
     }
 }
 

@@ -43,9 +43,11 @@ pub fn verdict<M: LowerLevel + Send, C: Criterion + Send>(
 ) -> Verdict {
     let found = objective.slopes(theta).and_then(|slopes| slopes.steepest());
     match found {
-        Ok(steepest) => judge(-steepest.slope, evaluation.gradient_error_bound, evaluation.value, || {
-            (steepest.parameter, steepest.sign > 0.0)
-        }),
+        Ok(steepest) => {
+            let error = evaluation.gradient_error_bound.unwrap_or(f64::INFINITY);
+            let which = || (steepest.parameter, steepest.sign > 0.0);
+            judge(-steepest.slope, error, evaluation.value, which)
+        }
         Err(error) => Verdict::Unknown { reason: error.to_string() },
     }
 }
@@ -123,7 +125,7 @@ mod tests {
             value: 1.0,
             standard_error: 0.0,
             gradient: vec![0.5],
-            gradient_error_bound: 0.0,
+            gradient_error_bound: None,
             relative_gap: 0.0,
             support_size: 0.0,
             biactive: 0,

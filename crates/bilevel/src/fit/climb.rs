@@ -52,6 +52,8 @@ pub(super) struct Stage {
     /// (λ, α) of the splits: one for all, or one for each.
     of_splits: Vec<Hyperparameters>,
     pub(super) samples: Vec<ValidationSample>,
+    /// Coefficients and intercept that the final fit starts from; none where it starts from nothing.
+    pub(super) near_final: Option<(Vec<f64>, f64)>,
     pub(super) method: &'static str,
     /// Whether the scalar search has shown the point to be a minimum from both sides.
     pub(super) one_sided: Option<(f64, f64)>,

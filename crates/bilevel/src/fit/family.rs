@@ -9,7 +9,7 @@ mod sparse;
 
 use crate::criterion::Criterion;
 use crate::data::{Split, Target};
-use crate::loss::{Logistic, Loss, Squared};
+use crate::loss::{Logistic, Loss, PseudoHuber, Squared};
 use crate::lower::{Hyperparameters, LowerLevel, Solution};
 use crate::penalty::{Blocks, GroupL1, L1};
 use crate::{Error, Result};
@@ -71,8 +71,9 @@ pub(super) fn with_family<W: WithFamily>(
         let found = format!("{} of them by number", labels.len());
         return Err(Error::data("classes", found, "two, or `fit_multinomial`"));
     }
-    match prepared.loss {
-        LossKind::Logistic => with_loss(input, prepared, None, Logistic, work),
+    match (prepared.loss, prepared.delta) {
+        (LossKind::Logistic, _) => with_loss(input, prepared, None, Logistic, work),
+        (_, Some(delta)) => with_loss(input, prepared, None, PseudoHuber::new(delta)?, work),
         _ => {
             let tall = Tall::new(prepared, input.settings.intercept);
             let tall = tall.as_ref().map(|tall| tall.like(&prepared.design));

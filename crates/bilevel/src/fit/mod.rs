@@ -10,6 +10,7 @@ mod observer;
 mod prepare;
 mod record;
 mod replay;
+mod robust;
 mod rows;
 mod score;
 mod settings;
@@ -118,7 +119,10 @@ fn in_pool<T: Send>(threads: Option<usize>, work: impl FnOnce() -> Result<T> + S
 
 fn fit_here(input: FitInput<'_>, observer: &mut dyn Observer) -> Result<Fit> {
     let started = Instant::now();
-    let prepared = Prepared::new(&input)?;
+    let mut prepared = Prepared::new(&input)?;
+    if prepared.delta.is_some() && input.settings.delta.is_none() {
+        prepared.delta = Some(robust::delta_of_residuals(input, &mut prepared, observer, started)?);
+    }
     family::with_family(&input, &prepared, Job { input, observer, started })
 }
 

@@ -24,7 +24,7 @@ pub struct JournalEntry {
     pub gradient_indices: Option<Vec<u32>>,
     /// The entries, as bits.
     pub gradient_bits: Vec<u64>,
-    /// Error bound of the gradient, as bits.
+    /// Error bound of the gradient, as bits; NaN where it is unknown.
     pub gradient_error_bound_bits: u64,
     /// Relative gap, as bits.
     pub relative_gap_bits: u64,

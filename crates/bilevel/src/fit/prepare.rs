@@ -2,11 +2,13 @@
 
 use crate::data::{Dataset, SplitSettings, Task};
 use crate::design::{Design, DesignMatrix, ScaledDesign};
+use crate::loss::PseudoHuber;
 use crate::lower::variance;
 use crate::parametrization::Ridge;
 use crate::penalty::Blocks;
 use crate::{Error, Result};
 
+use super::robust;
 use super::rows::Rows;
 use super::{FitInput, FitSettings, LossKind, OuterKind, PenaltyKind, WeightsKind};
 
@@ -16,6 +18,8 @@ pub(super) struct Prepared<'a> {
     pub(super) design: ScaledDesign<'a, Design>,
     pub(super) rows: Rows,
     pub(super) loss: LossKind,
+    /// δ of the pseudo-Huber loss, where it is the loss.
+    pub(super) delta: Option<f64>,
     pub(super) criterion_name: String,
 }
 
@@ -29,10 +33,11 @@ impl<'a> Prepared<'a> {
         }
         let rows = Rows::new(input, loss == LossKind::Logistic && settings.intercept)?;
         check_magnitudes(data, input.sample_weight)?;
+        let delta = delta(settings, loss, data.target.values(), &rows.final_weights)?;
         let scale = settings.standardize.then(|| scales(data, &rows.final_weights, settings.intercept));
         let criterion_name = criterion_name(input, loss);
         let design = ScaledDesign::new(&data.design, scale);
-        Ok(Self { data, design, rows, loss, criterion_name })
+        Ok(Self { data, design, rows, loss, delta, criterion_name })
     }
 
     /// Whether samples outnumber features in the final fit: how far down λ is worth searching.
@@ -42,7 +47,11 @@ impl<'a> Prepared<'a> {
 }
 
 fn criterion_name(input: &FitInput<'_>, loss: LossKind) -> String {
-    let measure = if loss == LossKind::Logistic { "log-loss" } else { "squared error (halved)" };
+    let measure = match loss {
+        LossKind::Logistic => "log-loss",
+        LossKind::PseudoHuber => "pseudo-Huber loss",
+        LossKind::Auto | LossKind::Squared => "squared error (halved)",
+    };
     match (input.splits, input.settings.split) {
         (Some([_]), _) => format!("{measure} on a given split"),
         (Some(given), _) => format!("{measure} over {} given splits", given.len()),
@@ -102,6 +111,20 @@ fn resolve_loss(loss: LossKind, task: Task) -> Result<LossKind> {
         (LossKind::Auto, Task::Classification) | (LossKind::Logistic, _) => Ok(LossKind::Logistic),
         // Two classes under the squared loss are the numbers -1 and +1.
         (LossKind::Auto, Task::Regression) | (LossKind::Squared, _) => Ok(LossKind::Squared),
+        (LossKind::PseudoHuber, _) => Ok(LossKind::PseudoHuber),
+    }
+}
+
+/// δ as it was given, or from the scale of the target; under this loss no range of λ can be proven.
+fn delta(settings: &FitSettings, loss: LossKind, targets: &[f64], weights: &[f64]) -> Result<Option<f64>> {
+    if let Some(epsilon) = settings.certify.filter(|e| *e > 0.0 && loss == LossKind::PseudoHuber) {
+        return Err(Error::setting("certify", epsilon, "0, or another loss than the pseudo-Huber one"));
+    }
+    match (loss, settings.delta) {
+        (LossKind::PseudoHuber, Some(delta)) => PseudoHuber::new(delta).map(|loss| Some(loss.delta())),
+        (LossKind::PseudoHuber, None) => Ok(Some(robust::delta_of_target(targets, weights))),
+        (_, Some(delta)) => Err(Error::setting("delta", delta, "the pseudo-Huber loss beside it")),
+        (_, None) => Ok(None),
     }
 }
 

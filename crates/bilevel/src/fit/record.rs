@@ -161,7 +161,7 @@ pub struct CertificateRecord {
     /// Norm of the projected hypergradient at the answer: without the entries that would leave the box.
     #[serde(with = "crate::serde_float")]
     pub hypergradient_norm: f64,
-    /// Bound on the error of the hypergradient from inexact solves.
+    /// Bound on the error of the hypergradient from inexact solves; +∞ where it is unknown.
     #[serde(with = "crate::serde_float")]
     pub hypergradient_error_bound: f64,
     /// Features (or groups) on a kink, over all folds.
@@ -272,7 +272,8 @@ pub struct SecondsRecord {
     pub search: f64,
     /// All that comes after the search: the final fit, scores, the certificate.
     pub final_fit: f64,
-    /// The final fit alone: one lower-level solve on all rows, from nothing. 0 in records of versions that did not measure it.
+    /// The final fit alone: one lower-level solve on all rows, from nothing, or under a ridge penalty from the mean of at least three splits' coefficients. 0 in
+    /// records of versions that did not measure it.
     #[serde(default)]
     pub single_fit: f64,
     /// All of it.
@@ -379,8 +380,11 @@ pub struct FitRecord {
     pub data: DataRecord,
     /// The settings.
     pub settings: FitSettings,
-    /// Loss that `auto` resolved to: `squared` or `logistic`.
+    /// Loss that `auto` resolved to: `squared` or `logistic`, unless it was given.
     pub loss: super::LossKind,
+    /// δ of the pseudo-Huber loss, where it is the loss.
+    #[serde(default)]
+    pub delta: Option<f64>,
     /// The criterion.
     pub criterion: CriterionRecord,
     /// The criterion over one λ, increasing in λ.

@@ -3,7 +3,8 @@
 //! Outer methods are deterministic, so an interrupted search that is given back its evaluations in order retraces its path without a solve. To go
 //! on to the very same answer it must also start where the interrupted run was, to the last bit: rounding in a running sum is enough to send a
 //! search over kinks elsewhere. So every run, at every sixteenth evaluation of a stage, forgets all but the coefficients that it journals there, and a
-//! resumed run solves again what came after the last such point. Stages begin alike in every run and need no journaled start.
+//! resumed run solves again what came after the last such point. Stages begin alike in every run and need no journaled start. The answer of a search
+//! without kinks is such a point too, because the stage goes on from it.
 
 use std::cell::RefCell;
 
@@ -11,7 +12,7 @@ use crate::criterion::Criterion;
 use crate::data::Fnv;
 use crate::lower::{LowerLevel, Solution};
 use crate::objective::SplitObjective;
-use crate::outer::{Evaluation, ModelStep, Objective, Request};
+use crate::outer::{Accuracy, Evaluation, ModelStep, Objective, Request};
 use crate::{Error, Result};
 
 use super::observer::{JournalEntry, Observer, WarmStart};
@@ -48,6 +49,8 @@ pub(super) struct Journaled<'s, 'j, 'o, M, C> {
     pub(super) observer: &'s RefCell<&'o mut dyn Observer>,
     pub(super) stage: &'s str,
     pub(super) evaluations: u64,
+    /// Evaluations of this accuracy are journaled with their solutions: the answer of a stage that ends where its search ended.
+    pub(super) answer: Option<Accuracy>,
 }
 
 impl<M: LowerLevel + Send, C: Criterion + Send> Journaled<'_, '_, '_, M, C> {
@@ -82,6 +85,15 @@ impl<M: LowerLevel + Send, C: Criterion + Send> Journaled<'_, '_, '_, M, C> {
         }
     }
 
+    /// After a search whose last evaluation was the answer, and replayed: takes over its solutions.
+    pub(super) fn restore_answer(&mut self) {
+        let last = self.journal.position.checked_sub(1).and_then(|k| self.journal.entries.get(k));
+        let here = last.filter(|entry| entry.stage == self.stage);
+        if let Some(starts) = here.and_then(|entry| entry.warm_start.as_ref()) {
+            self.start_from(starts);
+        }
+    }
+
     fn check_interruption(&self) -> Result<()> {
         if self.observer.borrow().is_interrupted() { Err(Error::Interrupted) } else { Ok(()) }
     }
@@ -111,7 +123,8 @@ impl<M: LowerLevel + Send, C: Criterion + Send> Objective for Journaled<'_, '_, 
         self.check_interruption()?;
         self.restore();
         let evaluation = self.objective.evaluate(theta, request)?;
-        let is_resumable = self.evaluations.is_multiple_of(RESUMABLE_EVERY);
+        let is_resumable =
+            self.evaluations.is_multiple_of(RESUMABLE_EVERY) || self.answer == Some(request.accuracy);
         let warm_start: Option<Vec<WarmStart>> =
             is_resumable.then(|| self.objective.solutions().map(WarmStart::new).collect());
         if let Some(starts) = &warm_start {
@@ -143,7 +156,7 @@ impl<M: LowerLevel + Send, C: Criterion + Send> Objective for Journaled<'_, '_, 
                 || vec![0.0; theta.len()],
                 |step| step.theta.iter().zip(theta).map(|(a, b)| a - b).collect(),
             ),
-            gradient_error_bound: 0.0,
+            gradient_error_bound: None,
             relative_gap: 0.0,
             support_size: 0.0,
             biactive: 0,
@@ -174,7 +187,7 @@ impl JournalEntry {
             standard_error_bits: evaluation.standard_error.to_bits(),
             gradient_bits: nonzero.iter().map(|&k| evaluation.gradient[k].to_bits()).collect(),
             gradient_indices: gradient.then(|| nonzero.into_iter().map(to_u32).collect()),
-            gradient_error_bound_bits: evaluation.gradient_error_bound.to_bits(),
+            gradient_error_bound_bits: evaluation.gradient_error_bound.unwrap_or(f64::NAN).to_bits(),
             relative_gap_bits: evaluation.relative_gap.to_bits(),
             support_size_bits: evaluation.support_size.to_bits(),
             biactive: evaluation.biactive,
@@ -192,11 +205,12 @@ impl JournalEntry {
                 }
             }
         }
+        let bound = f64::from_bits(self.gradient_error_bound_bits);
         Evaluation {
             value: f64::from_bits(self.value_bits),
             standard_error: f64::from_bits(self.standard_error_bits),
             gradient,
-            gradient_error_bound: f64::from_bits(self.gradient_error_bound_bits),
+            gradient_error_bound: (!bound.is_nan()).then_some(bound),
             relative_gap: f64::from_bits(self.relative_gap_bits),
             support_size: f64::from_bits(self.support_size_bits),
             biactive: self.biactive,

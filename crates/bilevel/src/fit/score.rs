@@ -1,7 +1,7 @@
 //! Scores of predictions against truth, on rows that the search never saw.
 
 use crate::data::Task;
-use crate::loss::{Logistic, Loss, Squared};
+use crate::loss::{Logistic, Loss, PseudoHuber, Squared};
 
 use super::ScoreRecord;
 
@@ -32,6 +32,22 @@ pub fn weighted_score(
     match task {
         Task::Regression => regression(&scored, baseline),
         Task::Classification => classification(&scored, baseline),
+    }
+}
+
+/// The same for real values whose `loss` was minimized; `baseline` is the constant of the smallest such loss.
+pub(super) fn robust_score(
+    loss: PseudoHuber,
+    truth: &[f64],
+    predicted: &[f64],
+    weights: &[f64],
+    baseline: f64,
+) -> ScoreRecord {
+    let scored = Scored { truth, predicted, weights, total: weights.iter().sum() };
+    ScoreRecord {
+        loss: scored.mean(|b, z| loss.value(b, z)),
+        baseline_loss: scored.mean(|b, _| loss.value(b, baseline)),
+        ..regression(&scored, baseline)
     }
 }
 

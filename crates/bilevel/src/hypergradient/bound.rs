@@ -89,5 +89,5 @@ fn row_terms<D: DesignMatrix, L: Loss, P: Penalty>(
         return criterion;
     }
     let third: f64 = (0..n).map(|i| context.problem.sample_weights[i] * squares[i] * image[i].abs()).sum();
-    criterion + L::MAX_THIRD_DERIVATIVE * third
+    criterion + L::MAX_THIRD_DERIVATIVE / context.problem.loss.unit() * third
 }

@@ -9,6 +9,7 @@ pub struct Squared;
 impl Loss for Squared {
     const MAX_CURVATURE: f64 = 1.0;
     const MAX_THIRD_DERIVATIVE: f64 = 0.0;
+    const OF_DIFFERENCE: bool = true;
     const SELF_CONCORDANCE: f64 = 0.0;
 
     #[inline]

@@ -21,6 +21,7 @@ mod adjoint;
 mod gap;
 mod hessian;
 mod intercepts;
+mod ridge;
 mod solve;
 
 use crate::design::DesignMatrix;

@@ -19,6 +19,8 @@
 //! Sources: Franceschi, Donini, Frasconi, Pontil, "Forward and reverse gradient-based hyperparameter optimization" (2017), for the task; Pedregosa,
 //! "Hyperparameter optimization with approximate gradient" (2016), for implicit derivatives with inexact solves.
 
+mod multinomial;
+
 use crate::design::DesignMatrix;
 use crate::hypergradient::Selection;
 use crate::loss::Loss;
@@ -27,6 +29,7 @@ use crate::penalty::L1;
 use crate::{Error, Result};
 
 use super::{Hyperparameters, LowerLevel, RidgeGlm, Solution, SparseGlm, UpperGradient};
+pub use multinomial::WeightedMultinomial;
 
 /// Largest number of columns at which the Hessian is formed: new weights make a new one, at p products' cost.
 const DIRECT: usize = 200;
@@ -50,8 +53,8 @@ pub struct WeightedGlm<'a, D, L> {
 pub struct SampleAdjoint {
     /// ∂Φ/∂w_i, in the order of the training rows (length m).
     pub weights: Vec<f64>,
-    /// Bounds on the errors of these from the inexact solves (DESIGN §2.4).
-    pub errors: Vec<f64>,
+    /// Bounds on the errors of these from the inexact solves (DESIGN §2.4), where they are known.
+    pub errors: Option<Vec<f64>>,
     /// ∂Φ/∂α.
     pub ridge: f64,
     /// Residual of the adjoint system relative to its right-hand side.
@@ -87,20 +90,7 @@ impl<'a, D: DesignMatrix, L: Loss> WeightedGlm<'a, D, L> {
         ridge: f64,
         intercept: bool,
     ) -> Result<Self> {
-        let n = design.n_rows();
-        if targets.len() != n {
-            let expected = format!("{n}, one for each row");
-            return Err(Error::data("targets", targets.len().to_string(), expected));
-        }
-        if rows.is_empty() {
-            return Err(Error::data("training rows", "none", "at least one"));
-        }
-        if let Some(row) = rows.iter().find(|row| **row >= n) {
-            return Err(Error::data("training rows", format!("row {row}"), format!("rows below {n}")));
-        }
-        if !(ridge > 0.0 && ridge.is_finite()) {
-            return Err(Error::setting("ridge", ridge, "a positive, finite number"));
-        }
+        check_problem(design.n_rows(), targets.len(), rows, ridge)?;
         Ok(Self { design, targets, rows, loss, penalty: L1::new(design.n_columns()), ridge, intercept })
     }
 
@@ -153,32 +143,15 @@ impl<'a, D: DesignMatrix, L: Loss> WeightedGlm<'a, D, L> {
         let slopes = |&i: &usize| self.loss.derivative(self.targets[i], solution.predictor[i]);
         Ok(SampleAdjoint {
             weights: self.rows.iter().map(|i| share * slopes(i) * move_of.rows[*i]).collect(),
-            errors: self.rows.iter().map(|&i| share * errors.of_row(i, slopes(&i), &move_of)).collect(),
+            errors: Some(self.rows.iter().map(|&i| share * errors.of_row(i, slopes(&i), &move_of)).collect()),
             ridge: adjoint.ridge / mean,
             residual: adjoint.residual,
             warm_start: adjoint.warm_start,
         })
     }
 
-    /// s = w/Σw on all rows, and the mean weight.
     fn shares(&self, weights: &[f64]) -> Result<(Vec<f64>, f64)> {
-        let m = self.rows.len();
-        if weights.len() != m {
-            let expected = format!("{m}, one for each training row");
-            return Err(Error::data("sample weights", weights.len().to_string(), expected));
-        }
-        let total: f64 = weights.iter().sum();
-        if weights.iter().any(|w| w.is_nan() || *w < 0.0) || !(total > 0.0 && total.is_finite()) {
-            let found = format!("a sum of {total}");
-            return Err(Error::data(
-                "sample weights",
-                found,
-                "finite weights of at least 0, not all of them 0",
-            ));
-        }
-        let mut shares = vec![0.0; self.targets.len()];
-        self.rows.iter().zip(weights).for_each(|(&i, w)| shares[i] += w / total);
-        Ok((shares, total / m as f64))
+        shares(self.targets.len(), self.rows, weights)
     }
 
     fn hyperparameters(&self, mean: f64) -> Hyperparameters {
@@ -190,6 +163,82 @@ impl<'a, D: DesignMatrix, L: Loss> WeightedGlm<'a, D, L> {
             SparseGlm::new(self.design, self.targets, shares, self.loss, &self.penalty, self.intercept)?;
         Ok(RidgeGlm::new(glm).iterating_above(DIRECT))
     }
+}
+
+/// A lower level with a weight for each training sample.
+pub(crate) trait SampleWeighted {
+    /// m.
+    fn n_samples(&self) -> usize;
+    /// α.
+    fn ridge(&self) -> f64;
+    /// The solution at the weights w, from `start` where there is one.
+    fn solve(&self, weights: &[f64], start: Option<Solution>, accuracy: Accuracy) -> Result<Solution>;
+    /// The derivative in the weights of a criterion with slopes `upper`.
+    fn adjoint(
+        &self,
+        weights: &[f64],
+        solution: &Solution,
+        upper: &UpperGradient<'_>,
+        accuracy: Accuracy,
+    ) -> Result<SampleAdjoint>;
+}
+
+impl<D: DesignMatrix, L: Loss> SampleWeighted for WeightedGlm<'_, D, L> {
+    fn n_samples(&self) -> usize {
+        WeightedGlm::n_samples(self)
+    }
+
+    fn ridge(&self) -> f64 {
+        WeightedGlm::ridge(self)
+    }
+
+    fn solve(&self, weights: &[f64], start: Option<Solution>, accuracy: Accuracy) -> Result<Solution> {
+        WeightedGlm::solve(self, weights, start, accuracy)
+    }
+
+    fn adjoint(
+        &self,
+        weights: &[f64],
+        solution: &Solution,
+        upper: &UpperGradient<'_>,
+        accuracy: Accuracy,
+    ) -> Result<SampleAdjoint> {
+        WeightedGlm::adjoint(self, weights, solution, upper, accuracy)
+    }
+}
+
+/// Whether targets, training rows and α belong to a design of n rows.
+fn check_problem(n: usize, n_targets: usize, rows: &[usize], ridge: f64) -> Result<()> {
+    if n_targets != n {
+        return Err(Error::data("targets", n_targets.to_string(), format!("{n}, one for each row")));
+    }
+    if rows.is_empty() {
+        return Err(Error::data("training rows", "none", "at least one"));
+    }
+    if let Some(row) = rows.iter().find(|row| **row >= n) {
+        return Err(Error::data("training rows", format!("row {row}"), format!("rows below {n}")));
+    }
+    if !(ridge > 0.0 && ridge.is_finite()) {
+        return Err(Error::setting("ridge", ridge, "a positive, finite number"));
+    }
+    Ok(())
+}
+
+/// s = w/Σw on all n rows, w being the weights of `rows`; and the mean weight.
+fn shares(n: usize, rows: &[usize], weights: &[f64]) -> Result<(Vec<f64>, f64)> {
+    let m = rows.len();
+    if weights.len() != m {
+        let expected = format!("{m}, one for each training row");
+        return Err(Error::data("sample weights", weights.len().to_string(), expected));
+    }
+    let total: f64 = weights.iter().sum();
+    if weights.iter().any(|w| w.is_nan() || *w < 0.0) || !(total > 0.0 && total.is_finite()) {
+        let found = format!("a sum of {total}");
+        return Err(Error::data("sample weights", found, "finite weights of at least 0, not all of them 0"));
+    }
+    let mut shares = vec![0.0; n];
+    rows.iter().zip(weights).for_each(|(&i, w)| shares[i] += w / total);
+    Ok((shares, total / m as f64))
 }
 
 /// u: where the adjoint moves the predictor of each row.
@@ -263,8 +312,9 @@ impl Errors {
         let slope = norm(gradient.map(|(c, y)| c + ridge * y));
         let coefficients = (slope / ridge).min((2.0 * solution.gap / ridge).sqrt());
         let (mut squares, mut sums) = (0.0, 0.0);
+        let third = L::MAX_THIRD_DERIVATIVE / problem.loss.unit();
         for (i, size) in norms.iter().enumerate() {
-            let t = upper.curvature[i] + L::MAX_THIRD_DERIVATIVE * shares[i] * move_of.rows[i].abs();
+            let t = upper.curvature[i] + third * shares[i] * move_of.rows[i].abs();
             squares += t * size * size;
             sums += t * size;
         }

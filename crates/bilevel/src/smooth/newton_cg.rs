@@ -7,6 +7,7 @@ use super::solve::Run;
 use super::{SmoothStatus, norm};
 use crate::Result;
 use crate::kernel::dot;
+use crate::solver::conjugate_gradient;
 
 /// Runs Newton-CG until the run is done.
 pub(super) fn newton_cg(run: &mut Run<'_>) -> Result<SmoothStatus> {
@@ -36,25 +37,19 @@ pub(super) fn newton_cg(run: &mut Run<'_>) -> Result<SmoothStatus> {
 fn newton_direction(run: &mut Run<'_>, forcing: f64) -> Result<Vec<f64>> {
     let minus: Vec<f64> = run.gradient.iter().map(|g| -g).collect();
     let mut direction = vec![0.0; minus.len()];
-    let (mut residual, mut search) = (minus.clone(), minus.clone());
-    let mut image = vec![0.0; minus.len()];
-    let mut rho = dot(&residual, &residual);
-    let target = forcing * rho.sqrt();
-    for _ in 0..2 * minus.len() + 10 {
-        run.problem.hessian_product_into(&run.y, run.lambda, &search, &mut image)?;
-        run.hessian_products += 1;
-        let curvature = dot(&search, &image);
-        if curvature.is_nan() || curvature <= 1e-14 * dot(&search, &search) {
-            break;
+    let mut failure = None;
+    let product = |v: &[f64], out: &mut [f64]| {
+        if let Err(error) = run.problem.hessian_product_into(&run.y, run.lambda, v, out) {
+            out.fill(f64::NAN);
+            failure.get_or_insert(error);
         }
-        crate::kernel::axpy(rho / curvature, &search, &mut direction);
-        crate::kernel::axpy(-rho / curvature, &image, &mut residual);
-        let next = dot(&residual, &residual);
-        if next.sqrt() <= target {
-            break;
-        }
-        search.iter_mut().zip(&residual).for_each(|(s, r)| *s = r + next / rho * *s);
-        rho = next;
+    };
+    let identity = |r: &[f64], out: &mut [f64]| out.copy_from_slice(r);
+    let most = 2 * minus.len() + 10;
+    let outcome = conjugate_gradient(product, identity, &minus, &mut direction, forcing, most);
+    run.hessian_products += outcome.products;
+    match failure {
+        Some(error) => Err(error),
+        None => Ok(if dot(&direction, &minus) > 0.0 { direction } else { minus }),
     }
-    Ok(if dot(&direction, &minus) > 0.0 { direction } else { minus })
 }

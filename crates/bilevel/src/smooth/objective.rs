@@ -182,7 +182,7 @@ impl<'a> SmoothObjective<'a> {
         }
         evaluation.value = answer.value;
         evaluation.gradient = answer.gradient;
-        evaluation.gradient_error_bound = answer.error_bound.map_or(0.0, |bound| bound.value);
+        evaluation.gradient_error_bound = answer.error_bound.map(|bound| bound.value);
         Ok(evaluation)
     }
 }
@@ -193,7 +193,7 @@ fn plain(value: f64, coefficients: usize, relative_gap: f64) -> Evaluation {
         value,
         standard_error: 0.0,
         gradient: Vec::new(),
-        gradient_error_bound: 0.0,
+        gradient_error_bound: None,
         relative_gap,
         support_size: coefficients as f64,
         biactive: 0,
@@ -218,8 +218,9 @@ impl Objective for SmoothObjective<'_> {
             }
             Lower::Unrolled { method, start } if request.gradient => {
                 let answer = method.hypergradient(self.problem, theta, start)?;
-                let gradient = answer.gradient;
-                Ok(Evaluation { gradient, ..plain(answer.value, start.len(), 0.0) })
+                let (gradient, bound) = (answer.gradient, answer.error_bound.map(|bound| bound.value));
+                let plain = plain(answer.value, start.len(), 0.0);
+                Ok(Evaluation { gradient, gradient_error_bound: bound, ..plain })
             }
             Lower::Unrolled { method, start } => {
                 Ok(plain(method.value(self.problem, theta, start)?.0, start.len(), 0.0))

@@ -16,9 +16,12 @@ const EPSILON: f64 = 1e-3;
 const CERTIFIED_SIZE: usize = 1_000_000;
 
 impl<'a, F: Family<'a>> Climb<'_, 'a, '_, F> {
-    /// The ε to prove; `None` for no proof.
+    /// The ε to prove; `None` for no proof, as under the pseudo-Huber loss, about which between two λ nothing is known.
     fn asked_epsilon(&self) -> Option<f64> {
         let prepared = self.family.prepared();
+        if prepared.delta.is_some() {
+            return None;
+        }
         let size = prepared.rows.len().saturating_mul(prepared.design.n_columns());
         let is_cheap = size.saturating_mul(prepared.rows.splits.len()) <= CERTIFIED_SIZE;
         let automatic = is_cheap.then_some(EPSILON);

@@ -8,7 +8,7 @@ use crate::outer::{
 
 use super::{Climb, Method};
 use crate::fit::family::Family;
-use crate::fit::{FitSettings, OuterKind, WeightsKind};
+use crate::fit::{FitSettings, LossKind, OuterKind, WeightsKind};
 
 /// Entries times splits up to which the scalar search explores between its points.
 const EXPLORED_ENTRIES: usize = 1_000_000;
@@ -19,9 +19,20 @@ const EXPLORED_ENTRIES: usize = 1_000_000;
 const SMOOTH_POINTS: usize = 14;
 /// Along that walk: values and slopes to two digits say where the minimum is, and what is found there is solved tightly.
 const SMOOTH_WALK: Accuracy = Accuracy { relative_gap: 1e-5, adjoint_residual: 1e-2 };
-/// Between its points, from so many entries on: the criterion has three digits, its seventh is as good as exact.
-const SMOOTH_REFINEMENT: Accuracy = Accuracy { relative_gap: 2e-8, adjoint_residual: 1e-6 };
+/// From so many entries on the search is spare with its solves.
 const SMOOTH_ENTRIES: usize = 10_000;
+/// Its first points between those of the walk: good enough to say where the last one is to be.
+const SMOOTH_ROUGH: Accuracy = Accuracy { relative_gap: 1e-7, adjoint_residual: 1e-4 };
+/// Its last points. Criterion and coefficients are as exact as they get; of the slope six digits are enough to see that it is none.
+const SMOOTH_REFINEMENT: Accuracy = Accuracy { relative_gap: 1e-10, adjoint_residual: 1e-6 };
+/// Its answer.
+const SMOOTH_ANSWER: Accuracy = Accuracy { relative_gap: 1e-10, adjoint_residual: 1e-8 };
+/// Width of what its walk leaves out below its upper end, the three points from 10⁴ to 10² times the largest curvature L. There Φ is a power series in L/λ
+/// of which next to nothing but the linear term is left: its slopes at 10⁵ and at 10 have different signs if it turns in between.
+const SMOOTH_PLATEAU: f64 = 8.5;
+/// Its walk ends two decades below the best point where both have clearly more: a logistic model at ever smaller λ is ever dearer to solve.
+const SMOOTH_STOP: EarlyStop =
+    EarlyStop { patience: 2, margin: 0.05, margin_of_best: 0.02, smallest_support: 0.0 };
 /// Entries × splits × largest possible support up to which the scalar search walks on until the training rows are nearly interpolated.
 const WALKED_WORK: f64 = 2e8;
 /// Nearly interpolated: a support of this fraction of the largest possible.
@@ -62,8 +73,14 @@ impl<'a, F: Family<'a>> Climb<'_, 'a, '_, F> {
             settings.smooth = true;
             settings.accuracy.current = SMOOTH_WALK;
             if entries > SMOOTH_ENTRIES {
+                settings.plateau = SMOOTH_PLATEAU;
+                settings.rough = Some(SMOOTH_ROUGH);
                 settings.accuracy.tightest = SMOOTH_REFINEMENT;
+                settings.answer = SMOOTH_ANSWER;
                 settings.tolerance = 1e-7;
+                if prepared.loss == LossKind::Logistic {
+                    settings.early_stop = Some(SMOOTH_STOP);
+                }
             }
         }
         if entries > EXPLORED_ENTRIES {

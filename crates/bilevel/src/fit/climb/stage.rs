@@ -3,8 +3,11 @@
 use std::ops::ControlFlow;
 
 use crate::Result;
+use crate::lower::LowerLevel;
 use crate::objective::{Pull, tight};
-use crate::outer::{Evaluation, Objective, OuterOptimizer, OuterResult, Progress, Step, StopReason};
+use crate::outer::{
+    Accuracy, Evaluation, Objective, OuterOptimizer, OuterResult, Progress, Request, Step, StopReason,
+};
 use crate::parametrization::Parametrization;
 
 use super::{Climb, Maps, Method, Stage};
@@ -12,6 +15,9 @@ use crate::fit::family::Family;
 use crate::fit::observer::WarmStart;
 use crate::fit::replay::Journaled;
 use crate::fit::{CurvePoint, EdgeRecord, Verdict, WeightsKind, certify};
+
+/// Splits whose mean is a start for the final fit.
+const FEWEST_TO_AVERAGE: usize = 3;
 
 impl<'a, F: Family<'a>> Climb<'_, 'a, '_, F> {
     /// A stage that may be the answer: with its verdict.
@@ -55,6 +61,11 @@ impl<'a, F: Family<'a>> Climb<'_, 'a, '_, F> {
         let n_parameters = self.objective.n_parameters();
         self.observer.borrow_mut().on_stage(name, n_parameters);
         let mut trace = std::mem::take(&mut self.trace);
+        // Without kinks the search ends with the answer's own solutions and derivative, and nothing is solved again.
+        let answer = match method {
+            Method::Scalar(search) if !self.family.has_kinks() => Some(search.settings.answer),
+            _ => None,
+        };
         let (result, label) = {
             let mut journaled = Journaled {
                 objective: &mut self.objective,
@@ -62,6 +73,7 @@ impl<'a, F: Family<'a>> Climb<'_, 'a, '_, F> {
                 observer: &self.observer,
                 stage: name,
                 evaluations: 0,
+                answer,
             };
             let deadline = self.settings.time_limit;
             let (observer, started) = (&self.observer, self.started);
@@ -80,6 +92,9 @@ impl<'a, F: Family<'a>> Climb<'_, 'a, '_, F> {
             match method {
                 Method::Scalar(search) => {
                     let found = search.search(&mut journaled, &start, &mut monitor)?;
+                    if answer.is_some() {
+                        journaled.restore_answer();
+                    }
                     self.lambda_range = Some((found.scanned.0.exp(), found.scanned.1.exp()));
                     self.curve =
                         found.curve.iter().map(|s| curve_point(s.theta.exp(), &s.evaluation)).collect();
@@ -99,13 +114,10 @@ impl<'a, F: Family<'a>> Climb<'_, 'a, '_, F> {
         };
         self.trace = trace;
         self.interrupted = matches!(result.stop_reason, StopReason::Cancelled | StopReason::TimeLimit);
-        self.start_from_last_stage();
-        let request = tight(self.settings.selection());
-        let beside = match result.theta[..] {
-            [theta] if self.family.has_kinks() => Some(self.one_sided_slopes(theta)?),
-            _ => None,
+        let (evaluation, beside) = match answer {
+            Some(accuracy) => (self.value_of_answer(&result, accuracy)?, None),
+            None => self.evaluate_again(&result.theta)?,
         };
-        let evaluation = self.objective.evaluate(&result.theta, request)?;
         // Without kinks both slopes are the derivative.
         let one_sided = match evaluation.gradient[..] {
             [slope] => beside.or(Some((slope, slope))),
@@ -122,6 +134,7 @@ impl<'a, F: Family<'a>> Climb<'_, 'a, '_, F> {
             hyperparameters: of_final.hyperparameters(&result.theta),
             result: OuterResult { evaluation, ..result },
             samples: self.objective.validation_samples(),
+            near_final: self.mean_solution(),
             of_splits,
             method: label,
             one_sided,
@@ -130,6 +143,26 @@ impl<'a, F: Family<'a>> Climb<'_, 'a, '_, F> {
             verdict: Verdict::Unknown { reason: "not asked for".to_string() },
         };
         Ok((stage, of_final))
+    }
+
+    /// The answer of a search without kinks once more, from its own solutions, for what the journal does not hold.
+    fn value_of_answer(&mut self, result: &OuterResult, accuracy: Accuracy) -> Result<Evaluation> {
+        let request = Request { accuracy, gradient: false, ..tight(self.settings.selection()) };
+        let evaluation = self.objective.evaluate(&result.theta, request)?;
+        let OuterResult { evaluation: Evaluation { gradient, gradient_error_bound, biactive, .. }, .. } =
+            result.clone();
+        Ok(Evaluation { gradient, gradient_error_bound, biactive, ..evaluation })
+    }
+
+    /// The answer once more, tight, with the slopes on both sides where there may be a kink.
+    fn evaluate_again(&mut self, theta: &[f64]) -> Result<(Evaluation, Option<(f64, f64)>)> {
+        self.start_from_last_stage();
+        let beside = match *theta {
+            [theta] if self.family.has_kinks() => Some(self.one_sided_slopes(theta)?),
+            _ => None,
+        };
+        let evaluation = self.objective.evaluate(theta, tight(self.settings.selection()))?;
+        Ok((evaluation, beside))
     }
 
     /// A resumed run that replayed the whole stage comes to its end without solutions: in every run the end of a stage starts where the end of the
@@ -141,6 +174,21 @@ impl<'a, F: Family<'a>> Climb<'_, 'a, '_, F> {
             starts.map(|(lower, start)| start.solution(lower)).collect()
         });
         self.objective.forget_all_but(solutions);
+    }
+
+    /// The mean of the splits' coefficients and intercepts, where it is a start. Two splits do not know enough rows of each other: where classes can nearly
+    /// be separated, coefficients that are sure of rows they have not seen are worse than none.
+    fn mean_solution(&self) -> Option<(Vec<f64>, f64)> {
+        if self.final_problem.has_kinks() || self.objective.n_splits() < FEWEST_TO_AVERAGE {
+            return None;
+        }
+        let count = self.objective.solutions().count() as f64;
+        let (mut mean, mut intercept) = (vec![0.0; self.final_problem.n_coefficients()], 0.0);
+        for solution in self.objective.solutions() {
+            crate::kernel::axpy(1.0 / count, &solution.coefficients, &mut mean);
+            intercept += solution.intercept / count;
+        }
+        Some((mean, intercept))
     }
 
     /// The outer penalty on one weight for each block, if there is to be one.
@@ -179,7 +227,7 @@ fn step_record(stage: &str, progress: &Progress<'_>, one_lambda: bool, seconds: 
         value: evaluation.value,
         standard_error: evaluation.standard_error,
         gradient_norm: progress.gradient_norm,
-        gradient_error_bound: evaluation.gradient_error_bound,
+        gradient_error_bound: evaluation.gradient_error_bound.unwrap_or(f64::INFINITY),
         support_size: evaluation.support_size,
         radius: progress.radius,
         lambda: one_lambda.then(|| progress.theta[0].exp()),

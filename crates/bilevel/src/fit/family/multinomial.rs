@@ -31,7 +31,7 @@ impl<'a> Multinomial<'a> {
             return Err(Error::setting("penalty", format!("{:?}", settings.penalty), expected));
         }
         if prepared.loss != LossKind::Logistic {
-            return Err(Error::setting("loss", "squared", "logistic, for multinomial classes"));
+            return Err(Error::setting("loss", "another", "logistic, for multinomial classes"));
         }
         Ok(Self {
             prepared,

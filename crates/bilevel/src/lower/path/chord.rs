@@ -85,7 +85,7 @@ fn young<L: Loss>(change: f64, curvature: f64) -> f64 {
 fn sample_bow<L: Loss>(loss: L, target: f64, a: Sample, b: Sample, least: f64) -> Bow {
     let step = (b.z - a.z).abs();
     let growth = (concordance::<L>() * step).exp();
-    let third = (concordance::<L>() * least * growth).min(L::MAX_THIRD_DERIVATIVE);
+    let third = (concordance::<L>() * least * growth).min(L::MAX_THIRD_DERIVATIVE / loss.unit());
     let q = 0.5 * third * step * step;
     let moved = ((1.0 - a.scale) * a.slope.abs()).max((1.0 - b.scale) * b.slope.abs());
     let worst = young::<L>(0.25 * q + moved, least);
