@@ -1,7 +1,7 @@
 //! Coefficients along λ with their derivatives, for Python.
 
 use bilevel::data::{Dataset, FeatureNames};
-use bilevel::fit::Observer;
+use bilevel::fit::{FewerRows, Observer};
 use bilevel::hypergradient::{Direction, Tangent};
 use bilevel::loss::{Logistic, Loss, Squared};
 use bilevel::lower::{Hyperparameters, LowerLevel, Solution, SparseGlm};
@@ -105,11 +105,19 @@ struct Walk {
 }
 
 impl Walk {
+    /// Under the squared loss many rows are replaced by the few that have the same solutions.
     fn run<L: Loss, P: Penalty>(&self, loss: L, penalty: &P, stop: impl Fn() -> bool) -> Result<Vec<Point>> {
         let (design, targets) = (&self.data.design, self.data.target.values());
-        let problem = job::in_pool(|| {
-            SparseGlm::new(design, targets, &self.sample_weight, loss, penalty, self.intercept)
+        let count = self.given.as_ref().map_or(self.count, Vec::len);
+        let fewer = job::in_pool(|| {
+            let pays = L::MAX_THIRD_DERIVATIVE == 0.0;
+            let weights = &self.sample_weight;
+            Ok(pays.then(|| FewerRows::new(design, targets, weights, self.intercept, count)).flatten())
         })?;
+        let rows = fewer.as_ref().map(|few| (&few.design, &few.targets[..], &few.weights[..]));
+        let (design, targets, weights) = rows.unwrap_or((design, targets, &self.sample_weight));
+        let problem =
+            job::in_pool(|| SparseGlm::new(design, targets, weights, loss, penalty, self.intercept))?;
         let lambdas = match &self.given {
             Some(lambdas) => lambdas.clone(),
             None => self.grid(problem.lambda_max(&self.factors))?,

@@ -62,4 +62,7 @@ impl<D: DesignMatrix> DesignMatrix for ColumnSubset<'_, D> {
     fn visit_column(&self, column: usize, visit: impl FnMut(usize, f64)) {
         self.design.visit_column(self.of(column), visit);
     }
+    fn column_part_axpy(&self, column: usize, s: f64, first: usize, out: &mut [f64]) {
+        self.design.column_part_axpy(self.of(column), s, first, out);
+    }
 }

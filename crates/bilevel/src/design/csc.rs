@@ -223,6 +223,14 @@ impl<T: Element> DesignMatrix for CscMatrix<T> {
             visit(i as usize, a.to_f64());
         }
     }
+    fn column_part_axpy(&self, column: usize, s: f64, first: usize, out: &mut [f64]) {
+        let (rows, values) = self.column(column);
+        let start = rows.partition_point(|&i| (i as usize) < first);
+        for (&i, a) in rows[start..].iter().zip(&values[start..]) {
+            let Some(o) = out.get_mut(i as usize - first) else { break };
+            *o += s * a.to_f64();
+        }
+    }
     fn transpose_product_into(&self, v: &[f64], out: &mut [f64]) {
         assert!(v.len() >= self.n_rows);
         in_tasks(self.n_stored(), out, COLUMNS_PER_TASK, |first, out| {

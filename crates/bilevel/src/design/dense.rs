@@ -179,6 +179,11 @@ impl<T: Element> DesignMatrix for DenseMatrix<T> {
     fn column_weighted_square(&self, column: usize, weights: &[f64]) -> f64 {
         kernel::weighted_square(self.column(column), weights)
     }
+    fn column_part_axpy(&self, column: usize, s: f64, first: usize, out: &mut [f64]) {
+        let part = self.column(column).get(first..).unwrap_or_default();
+        let len = part.len().min(out.len());
+        kernel::axpy(s, &part[..len], &mut out[..len]);
+    }
     fn transpose_product_into(&self, v: &[f64], out: &mut [f64]) {
         let columns_per_task =
             (ENTRIES_PER_TASK / self.n_rows.max(1)).next_multiple_of(TOGETHER).max(TOGETHER);

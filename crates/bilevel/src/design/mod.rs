@@ -42,6 +42,18 @@ pub trait DesignMatrix: Sync {
     where
         Self: Sized;
 
+    /// out_k += s·a_ij, i = first + k: rows from `first` on of a column, as many as `out` is long.
+    fn column_part_axpy(&self, column: usize, s: f64, first: usize, out: &mut [f64])
+    where
+        Self: Sized,
+    {
+        self.visit_column(column, |i, a| {
+            if let Some(o) = i.checked_sub(first).and_then(|k| out.get_mut(k)) {
+                *o += s * a;
+            }
+        });
+    }
+
     /// out_k = a_jᵀ v for each column j of a list as long as `out`, with `v` of length n.
     fn columns_dot_into(&self, columns: &[u32], v: &[f64], out: &mut [f64]) {
         out.iter_mut().zip(columns).for_each(|(o, &j)| *o = self.column_dot(j as usize, v));
@@ -203,6 +215,9 @@ impl DesignMatrix for Design {
     #[inline]
     fn visit_column(&self, column: usize, visit: impl FnMut(usize, f64)) {
         each_storage!(self, m => m.visit_column(column, visit));
+    }
+    fn column_part_axpy(&self, column: usize, s: f64, first: usize, out: &mut [f64]) {
+        each_storage!(self, m => m.column_part_axpy(column, s, first, out));
     }
     fn columns_dot_into(&self, columns: &[u32], v: &[f64], out: &mut [f64]) {
         each_storage!(self, m => m.columns_dot_into(columns, v, out));

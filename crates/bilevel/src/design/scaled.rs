@@ -64,6 +64,9 @@ impl<D: DesignMatrix> DesignMatrix for ScaledDesign<'_, D> {
         let factor = self.factor(column);
         self.design.visit_column(column, |i, a| visit(i, factor * a));
     }
+    fn column_part_axpy(&self, column: usize, s: f64, first: usize, out: &mut [f64]) {
+        self.design.column_part_axpy(column, self.factor(column) * s, first, out);
+    }
     fn columns_dot_into(&self, columns: &[u32], v: &[f64], out: &mut [f64]) {
         self.design.columns_dot_into(columns, v, out);
         out.iter_mut().zip(columns).for_each(|(o, &j)| *o *= self.factor(j as usize));

@@ -33,6 +33,7 @@ pub use record::{
 pub use replay::resumable;
 pub use score::{score, weighted_score};
 pub use settings::{FitSettings, LossKind, OuterKind, PenaltyKind, WeightsKind};
+pub use tall::FewerRows;
 
 use climb::{Climb, Summit};
 use family::{Family, WithFamily};

@@ -12,18 +12,19 @@
 //! solver knows the difference. Each split gets a matrix of its own, these rows above its validation rows, and the search no longer walks over all
 //! rows for each split. The final fit stays on the rows themselves.
 
+mod fewer_rows;
 mod moments;
 mod representatives;
 
 use rayon::prelude::*;
 
 use crate::data::Split;
-use crate::design::{CscMatrix, DenseMatrix, Design, DesignMatrix, ScaledDesign};
+use crate::design::{Design, DesignMatrix, ScaledDesign};
 
 use super::LossKind;
 use super::prepare::Prepared;
+pub use fewer_rows::FewerRows;
 use moments::Moments;
-use representatives::representatives;
 
 /// With more columns the scatter takes longer than most searches.
 const MOST_COLUMNS: usize = 2048;
@@ -164,17 +165,10 @@ impl HeldOut {
 
     /// These rows below those that stand for training rows of the given moments.
     fn below(self, training: &Moments, intercept: bool) -> Option<TallSplit> {
-        let p = self.design.n_columns();
-        let mut columns = representatives(training, intercept)?;
-        let count = columns.len() / (p + 1);
-        let mut targets = columns.split_off(count * p);
-        let above = if self.design.is_sparse() {
-            Design::Sparse(sparse(count, &columns)?)
-        } else {
-            Design::Dense(DenseMatrix::new(count, p, columns).ok()?)
-        };
+        let FewerRows { design: above, mut targets, weights: mut train } =
+            FewerRows::of(training, self.design.is_sparse(), intercept)?;
+        let count = targets.len();
         targets.extend(self.targets);
-        let mut train = vec![1.0 / count as f64; count];
         train.resize(targets.len(), 0.0);
         let mut validation = vec![0.0; count];
         validation.extend(self.weights);
@@ -182,20 +176,6 @@ impl HeldOut {
         numbers.extend(self.numbers);
         Some(TallSplit { design: above.stack(self.design).ok()?, targets, train, validation, numbers })
     }
-}
-
-/// Dense columns of `n_rows` rows without their zeros.
-fn sparse(n_rows: usize, columns: &[f64]) -> Option<CscMatrix<f64>> {
-    let (mut starts, mut rows, mut values) = (vec![0], Vec::new(), Vec::new());
-    for column in columns.chunks(n_rows) {
-        let stored = (0_u32..).zip(column).filter(|(_, a)| **a != 0.0);
-        stored.for_each(|(i, &a)| {
-            rows.push(i);
-            values.push(a);
-        });
-        starts.push(rows.len());
-    }
-    CscMatrix::new(n_rows, starts, rows, values).ok()
 }
 
 /// K splits, each of which trains on what the others validate on: their training moments are sums over the others' validation rows.

@@ -74,4 +74,7 @@ impl<D: DesignMatrix> DesignMatrix for ReducedDesign<'_, D> {
     fn visit_column(&self, column: usize, mut visit: impl FnMut(usize, f64)) {
         self.parts(column).for_each(|(j, f)| self.design.visit_column(j, |i, a| visit(i, f * a)));
     }
+    fn column_part_axpy(&self, column: usize, s: f64, first: usize, out: &mut [f64]) {
+        self.parts(column).for_each(|(j, f)| self.design.column_part_axpy(j, f * s, first, out));
+    }
 }

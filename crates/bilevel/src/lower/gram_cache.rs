@@ -7,6 +7,7 @@
 //! Solvers work on the cache as it lies: a column of products is one contiguous slice, over all columns held.
 
 mod fill;
+mod whole;
 
 use std::collections::HashMap;
 
@@ -15,6 +16,7 @@ use crate::design::DesignMatrix;
 use crate::solver::Products;
 
 use super::curvature::{CANCELLATION, ROUNDING_SQUARED};
+use fill::Threads;
 
 /// Number of columns that are held whatever the matrix: 1.3 MB of products.
 const SMALLEST_CAPACITY: usize = 400;
@@ -54,6 +56,10 @@ pub(crate) struct GramCache {
     stride: usize,
     /// Centered products of slots i and k at k·stride + i.
     products: Vec<f64>,
+    /// Correlations of all columns where all coefficients are zero, if the products of all columns are held; else empty.
+    at_zero: Vec<f64>,
+    /// How often all columns have been met with a residual since the snapshot.
+    passes: usize,
 }
 
 impl GramCache {
@@ -84,11 +90,11 @@ impl GramCache {
         let missing = columns.iter().filter(|j| !self.slots.contains_key(j)).count();
         let held = self.columns.len() + missing;
         // Columns that left the working set long ago cost memory, and time in every step.
-        if held > capacity(design) || held > 2 * columns.len() + 64 {
+        if !self.is_whole() && (held > capacity(design) || held > 2 * columns.len() + 64) {
             self.keep_only(columns);
         }
         if missing > 0 {
-            self.fill(design, columns);
+            self.fill(design, columns, Threads::This);
         }
         columns.iter().map(|j| self.slots[j]).collect()
     }
@@ -163,8 +169,7 @@ impl ColumnScatter {
     pub(crate) fn new<D: DesignMatrix>(design: &D, weights: &[f64], centered: bool) -> Self {
         let mut cache = GramCache::default();
         cache.renew(weights, centered);
-        let all: Vec<u32> = (0_u32..).take(design.n_columns()).collect();
-        let slots = cache.hold(design, &all);
+        let slots = cache.hold_all(design);
         let mut products = cache.products().gather(&slots, 0.0);
         let p = slots.len();
         for (j, _) in slots.iter().enumerate().filter(|(_, slot)| cache.variance(**slot) == 0.0) {

@@ -17,12 +17,17 @@
 
 mod newton;
 
+use std::sync::PoisonError;
+
 use crate::design::DesignMatrix;
 use crate::loss::Loss;
 use crate::penalty::Penalty;
 use crate::{Error, Result};
 
-use super::{Hyperparameters, Solution, SparseGlm, gram_cache::capacity};
+use super::{
+    Hyperparameters, Solution, SparseGlm,
+    gram_cache::{GramCache, capacity},
+};
 
 const MAX_WORKING_SETS: usize = 100;
 const SMALLEST_WORKING_SET: usize = 32;
@@ -81,7 +86,7 @@ fn descend<D: DesignMatrix, L: Loss, P: Penalty>(
     start: Solution,
     tolerance: f64,
 ) -> Solution {
-    let mut state = State::new(problem, hyperparameters, start);
+    let mut state = State::new(problem, hyperparameters, start, tolerance);
     state.measure();
     let mut best = Progress { objective: f64::INFINITY, gap: f64::INFINITY, violation: f64::INFINITY };
     let mut stalled = 0;
@@ -89,7 +94,7 @@ fn descend<D: DesignMatrix, L: Loss, P: Penalty>(
     let mut last_working_set: Vec<usize> = Vec::new();
     // The gap is of second order in the violation where a ridge makes the problem strongly convex: a gap within a tight tolerance alone would
     // leave coefficients with an error of its square root.
-    let exact = tolerance <= EXACT || hyperparameters.ridge > 0.0;
+    let exact = state.is_exact || hyperparameters.ridge > 0.0;
     while (state.solution.relative_gap > tolerance || exact && state.violation > state.goal(tolerance))
         && state.solution.iterations < MAX_WORKING_SETS
     {
@@ -147,6 +152,8 @@ struct State<'s, 'a, D, L, P> {
     violation: f64,
     /// Floor under f'' in the quadratic model; 0 unless a step has overshot.
     damping: f64,
+    /// Whether an exact solution is asked for, see [`EXACT`].
+    is_exact: bool,
 }
 
 impl<'s, 'a, D: DesignMatrix, L: Loss, P: Penalty> State<'s, 'a, D, L, P> {
@@ -154,9 +161,12 @@ impl<'s, 'a, D: DesignMatrix, L: Loss, P: Penalty> State<'s, 'a, D, L, P> {
         problem: &'s SparseGlm<'a, D, L, P>,
         hyperparameters: &'s Hyperparameters,
         mut solution: Solution,
+        tolerance: f64,
     ) -> Self {
         solution.iterations = 0;
-        let mut state = Self { problem, hyperparameters, solution, violation: f64::INFINITY, damping: 0.0 };
+        let is_exact = tolerance <= EXACT;
+        let violation = f64::INFINITY;
+        let mut state = Self { problem, hyperparameters, solution, violation, damping: 0.0, is_exact };
         state.drop_excluded();
         state
     }
@@ -179,13 +189,39 @@ impl<'s, 'a, D: DesignMatrix, L: Loss, P: Penalty> State<'s, 'a, D, L, P> {
         }
     }
 
-    /// Recomputes intercept and correlations from the predictor.
+    /// Recomputes intercept and correlations from the predictor; where the loss is squared and all products of columns are held, the correlations from
+    /// the coefficients.
     fn refresh(&mut self) {
-        if self.problem.intercept {
-            self.solution.intercept += self.problem.optimal_shift(&mut self.solution.predictor);
+        let problem = self.problem;
+        if problem.intercept {
+            self.solution.intercept += problem.optimal_shift(&mut self.solution.predictor);
         }
-        let slopes = self.problem.slopes(&self.solution.predictor);
-        self.problem.correlations_into(&slopes, &mut self.solution.correlations);
+        let slopes = problem.slopes(&self.solution.predictor);
+        match self.correlations_from_products() {
+            Some(correlations) => {
+                self.solution.correlations = correlations;
+                problem.drop_rounding(&slopes, &mut self.solution.correlations);
+            }
+            None => problem.correlations_into(&slopes, &mut self.solution.correlations),
+        }
+    }
+
+    /// The correlations, if they follow from products that are held, or will be from now on because they pay. The last digits are those of the
+    /// correlations at zero: not enough for who asks for an exact solution.
+    fn correlations_from_products(&self) -> Option<Vec<f64>> {
+        let problem = self.problem;
+        if L::MAX_THIRD_DERIVATIVE > 0.0 || self.is_exact {
+            return None;
+        }
+        let lock = || problem.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        if lock().has_paid_for_all(problem.design) {
+            let at_zero = problem.start_from_null().correlations;
+            // Neither is computed under the lock: both work with all threads, and a task that one of them takes up meanwhile may want it.
+            let weights = problem.curvatures(&self.solution.predictor);
+            let whole = GramCache::whole(problem.design, &weights, problem.intercept, at_zero);
+            *lock() = whole;
+        }
+        lock().correlations(&self.solution.coefficients)
     }
 
     /// Objective, gap, and the violations of zero blocks (also of those that no working set has held) at the current point.

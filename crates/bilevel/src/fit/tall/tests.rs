@@ -6,16 +6,19 @@ use approx::assert_relative_eq;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use super::fewer_rows::sparse;
+use super::representatives::representatives;
 use super::*;
 use crate::Result;
 use crate::criterion::{Criterion, ValidationLoss};
 use crate::data::{Dataset, FeatureNames, SplitRows, Target};
+use crate::design::DenseMatrix;
 use crate::fit::climb;
 use crate::fit::family::{Family, WithFamily, with_family};
 use crate::fit::{FitInput, FitSettings};
 use crate::hypergradient::Selection;
 use crate::loss::Squared;
-use crate::lower::{LowerLevel, SparseGlm};
+use crate::lower::{Hyperparameters, LowerLevel, SparseGlm};
 use crate::objective::{SplitObjective, ValidationSample};
 use crate::outer::{
     Accuracy, AccuracySchedule, Evaluation, Objective, Progress, Request, ScalarSearch, ScalarSettings,
@@ -211,4 +214,37 @@ fn a_column_far_from_zero_keeps_its_rows() {
     let prepared = Prepared::new(&FitInput::new("far", &data, &settings)).unwrap();
     assert!(Tall::new(&prepared, true).is_none());
     assert!(Tall::new(&prepared, false).is_some());
+}
+
+#[test]
+fn a_path_on_fewer_rows_is_the_path() {
+    for (seed, kept) in [(0, 1.0), (1, 0.4)] {
+        let data = data(seed, kept);
+        let (design, targets) = (&data.design, data.target.values());
+        let weights: Vec<f64> =
+            (0..N).map(|i| if i % 3 == 0 { 2.0 } else { 1.0 } / (N as f64 * 4.0 / 3.0)).collect();
+        for intercept in [false, true] {
+            let fewer = FewerRows::new(design, targets, &weights, intercept, 100).unwrap();
+            assert!(fewer.targets.len() <= P + 2);
+            let penalty = L1::new(P);
+            let all = SparseGlm::new(design, targets, &weights, Squared, &penalty, intercept).unwrap();
+            let few =
+                SparseGlm::new(&fewer.design, &fewer.targets, &fewer.weights, Squared, &penalty, intercept)
+                    .unwrap();
+            let largest = all.lambda_max(&[1.0; P]);
+            assert_relative_eq!(few.lambda_max(&[1.0; P]), largest, max_relative = 1e-12);
+            for part in [0.5, 0.1, 1e-3] {
+                let at = Hyperparameters { lambda: vec![part * largest; P], ridge: 0.01 };
+                let (all, few) = (
+                    all.solve(&at, None, Accuracy::TIGHT).unwrap(),
+                    few.solve(&at, None, Accuracy::TIGHT).unwrap(),
+                );
+                assert_relative_eq!(few.objective, all.objective, max_relative = 1e-11);
+                assert_relative_eq!(few.intercept, all.intercept, max_relative = 1e-8, epsilon = 1e-9);
+                for (a, b) in few.coefficients.iter().zip(&all.coefficients) {
+                    assert_relative_eq!(a, b, max_relative = 1e-8, epsilon = 1e-9);
+                }
+            }
+        }
+    }
 }

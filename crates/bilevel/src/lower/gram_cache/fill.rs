@@ -1,8 +1,11 @@
 //! How missing products come into the cache: by rows for sparse columns into an empty cache, by matrix products for dense columns, else column by
 //! column.
 
+use std::ops::Range;
+
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
+use rayon::prelude::*;
 
 use super::GramCache;
 use crate::design::DesignMatrix;
@@ -10,13 +13,22 @@ use crate::lower::row_major::{RowMajor, entries_by_row};
 
 /// Fewer missing columns than this are met one by one.
 const SMALLEST_BLOCK: usize = 4;
-/// Columns of a block, at most; fewer where n is large, for a block of about 2 MB.
-const LARGEST_BLOCK: usize = 64;
-const BLOCK_ENTRIES: usize = 1 << 18;
+/// Rows and columns of a block: its entries stay in the cache.
+const ROWS_OF_BLOCK: usize = 512;
+const COLUMNS_OF_BLOCK: usize = 96;
+
+/// Which threads compute products.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Threads {
+    /// The one that asks: it may hold the cache's lock, which a task that it took up while it waits for others could want.
+    This,
+    /// All of the pool.
+    All,
+}
 
 impl GramCache {
-    /// Computes the products of `columns` that are not held.
-    pub(super) fn fill<D: DesignMatrix>(&mut self, design: &D, columns: &[u32]) {
+    /// Computes the products of `columns` that are not held, with the threads that are there or on this one alone.
+    pub(super) fn fill<D: DesignMatrix>(&mut self, design: &D, columns: &[u32], threads: Threads) {
         let missing = self.missing_by_size(design, columns);
         let first = self.columns.len();
         self.grow(design, first + missing.len());
@@ -25,7 +37,7 @@ impl GramCache {
         }
         let is_dense = missing.iter().all(|&j| design.column_stored(j as usize) == design.n_rows());
         if is_dense && missing.len() >= SMALLEST_BLOCK {
-            self.fill_by_blocks(design, first);
+            self.fill_by_blocks(design, first, threads);
         } else if first > 0 || missing.len() < 2 || !self.fill_by_rows(design) {
             self.fill_by_columns(design, first);
         }
@@ -99,44 +111,65 @@ impl GramCache {
         }
     }
 
-    /// The same for dense columns: (D(A₁ − m₁))ᵀ(A₂ − m₂) block by block, at the speed of a matrix product.
-    fn fill_by_blocks<D: DesignMatrix>(&mut self, design: &D, first: usize) {
-        let n = design.n_rows();
-        let width = (BLOCK_ENTRIES / n.max(1)).clamp(SMALLEST_BLOCK, LARGEST_BLOCK);
-        let (mut left, mut right) = (Vec::new(), Vec::new());
-        for start in (first..self.columns.len()).step_by(width) {
-            let end = (start + width).min(self.columns.len());
-            self.copy_columns(design, start..end, &mut right);
-            for column in right.chunks_mut(n) {
-                column.iter_mut().zip(&self.weights).for_each(|(a, h)| *a *= h);
+    /// The same for dense columns: (D(A₁ − m₁))ᵀ(A₂ − m₂), some rows after the others and block by block, at the speed of a matrix product.
+    fn fill_by_blocks<D: DesignMatrix>(&mut self, design: &D, first: usize, threads: Threads) {
+        let (n, stride) = (design.n_rows(), self.stride);
+        let mut products = std::mem::take(&mut self.products);
+        let missing = &mut products[first * stride..self.columns.len() * stride];
+        for rows in (0..n).step_by(ROWS_OF_BLOCK).map(|start| start..n.min(start + ROWS_OF_BLOCK)) {
+            let entries = self.copy_rows(design, rows.clone(), 0, threads);
+            let mut weighted = self.copy_rows(design, rows.clone(), first, threads);
+            let weights = &self.weights[rows.clone()];
+            for column in weighted.chunks_mut(rows.len()) {
+                column.iter_mut().zip(weights).for_each(|(a, h)| *a *= h);
             }
-            for met in (0..end).step_by(width) {
-                let met_end = (met + width).min(end);
-                self.copy_columns(design, met..met_end, &mut left);
-                let size = (met_end - met, end - start);
-                let into = &mut self.products[start * self.stride + met..];
-                let into = &mut into[..(size.1 - 1) * self.stride + size.0];
+            let into = if rows.start == 0 { Accum::Replace } else { Accum::Add };
+            let add = |(k, products): (usize, &mut [f64])| {
+                let from = k * COLUMNS_OF_BLOCK;
+                let width = products.len() / stride;
+                let right = &weighted[from * rows.len()..(from + width) * rows.len()];
+                let met = first + from + width;
                 matmul(
-                    MatMut::from_column_major_slice_with_stride_mut(into, size.0, size.1, self.stride),
-                    Accum::Replace,
-                    MatRef::from_column_major_slice(&left, n, size.0).transpose(),
-                    MatRef::from_column_major_slice(&right, n, size.1),
+                    MatMut::from_column_major_slice_with_stride_mut(
+                        &mut products[..(width - 1) * stride + met],
+                        met,
+                        width,
+                        stride,
+                    ),
+                    into,
+                    MatRef::from_column_major_slice(&entries[..met * rows.len()], rows.len(), met)
+                        .transpose(),
+                    MatRef::from_column_major_slice(right, rows.len(), width),
                     1.0,
                     Par::Seq,
                 );
+            };
+            match threads {
+                Threads::All => missing.par_chunks_mut(COLUMNS_OF_BLOCK * stride).enumerate().for_each(add),
+                Threads::This => missing.chunks_mut(COLUMNS_OF_BLOCK * stride).enumerate().for_each(add),
             }
         }
+        self.products = products;
     }
 
-    /// The columns in some slots, shifted, one after the other.
-    fn copy_columns<D: DesignMatrix>(&self, design: &D, slots: std::ops::Range<usize>, out: &mut Vec<f64>) {
-        let n = design.n_rows();
-        out.clear();
-        for slot in slots {
-            let start = out.len();
-            out.resize(start + n, -self.shifts[slot]);
-            design.column_axpy(self.columns[slot] as usize, 1.0, &mut out[start..]);
+    /// Some rows of the columns in the slots from `first` on, shifted, one column after the other.
+    fn copy_rows<D: DesignMatrix>(
+        &self,
+        design: &D,
+        rows: Range<usize>,
+        first: usize,
+        threads: Threads,
+    ) -> Vec<f64> {
+        let mut out = vec![0.0; rows.len() * (self.columns.len() - first)];
+        let copy = |(slot, out): (usize, &mut [f64])| {
+            out.fill(-self.shifts[first + slot]);
+            design.column_part_axpy(self.columns[first + slot] as usize, 1.0, rows.start, out);
+        };
+        match threads {
+            Threads::All => out.par_chunks_mut(rows.len()).enumerate().for_each(copy),
+            Threads::This => out.chunks_mut(rows.len()).enumerate().for_each(copy),
         }
+        out
     }
 
     /// Computes all products row by row, for an empty cache: Σ_i r_i²/2 multiplications, r_i the stored entries of row i.

@@ -62,8 +62,9 @@ impl<D: DesignMatrix, L: Loss, P: Penalty> State<'_, '_, D, L, P> {
         let mut last_violation = f64::INFINITY;
         let mut at = problem.measure(&self.solution.predictor);
         let rows = LazyRows::new(problem.sample_weights);
+        let mut has_moved = false;
         for _ in 0..MAX_NEWTON_STEPS {
-            let model = self.model(working_set, &columns, &at, &mut cache);
+            let model = self.model(working_set, &columns, &at, &mut cache, has_moved);
             self.violation = violation(problem.penalty, &model.blocks, &model.start, &model.gradient);
             // The slopes are of order one in sum; 1e-14 is their rounding.
             let settled = !problem.intercept || at.slope_sum.abs() <= target.max(1e-14);
@@ -80,6 +81,7 @@ impl<D: DesignMatrix, L: Loss, P: Penalty> State<'_, '_, D, L, P> {
             last_violation = self.violation;
             let tolerance = if quadratic_loss { target } else { target.max(0.1 * self.violation) };
             let reached = self.minimize(model, &columns, &rows, &at, &cache, tolerance);
+            has_moved |= reached.is_some();
             if !quadratic_loss
                 && reached.as_ref().is_none_or(|r| r.step < SHORT_STEP)
                 && self.damp(L::MAX_CURVATURE)
@@ -126,13 +128,14 @@ impl<D: DesignMatrix, L: Loss, P: Penalty> State<'_, '_, D, L, P> {
     }
 
     /// The quadratic model at the current point: its Hessian from the cache of inner products for small working sets, through the columns
-    /// for large ones.
+    /// for large ones. The correlations are known where nothing `has_moved` since they were computed.
     fn model(
         &self,
         working_set: &[usize],
         columns: &[u32],
         at: &Measured,
         cache: &mut GramCache,
+        has_moved: bool,
     ) -> QuadraticParts {
         let problem = self.problem;
         let ridge = self.hyperparameters.ridge;
@@ -159,8 +162,12 @@ impl<D: DesignMatrix, L: Loss, P: Penalty> State<'_, '_, D, L, P> {
         }
         let start: Vec<f64> = columns.iter().map(|&j| self.solution.coefficients[j as usize]).collect();
         let shift = inverse_total * at.slope_sum;
+        let correlation = |j: u32| match has_moved {
+            true => problem.design.column_dot(j as usize, &at.slopes),
+            false => self.solution.correlations[j as usize],
+        };
         let gradient = (columns.iter().zip(&start).zip(&sums))
-            .map(|((&j, y), sum)| problem.design.column_dot(j as usize, &at.slopes) - shift * sum + ridge * y)
+            .map(|((&j, y), sum)| correlation(j) - shift * sum + ridge * y)
             .collect();
         let held = slots.as_deref().map(|slots| (&*cache, slots));
         let blocks = self.local_blocks(working_set, columns, held, &weights, &sums, &diagonal);
